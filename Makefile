@@ -1,0 +1,40 @@
+# make run    serve on this machine (MODEL=sketch, PORT=5555, PYTHON=python3)
+# make test   install what the tests need, and pass them
+# make check  ruff and mypy --strict
+# make bench  the benchmarks, as tables
+# make soak   the tests in their long form
+
+PYTHON ?= python3
+MODEL ?= sketch
+PORT ?= 5555
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Two threads on two cores must not spin for each other.
+export GOMP_SPINCOUNT ?= 1000
+
+.PHONY: run test check bench soak clean
+
+run: $(VENV)/.installed-clients
+	exec $(BIN)/python -m server --port $(PORT) --music_model_name $(MODEL)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+soak: $(VENV)/.installed-test
+	CONTINUO_SOAK=1 $(BIN)/python -m pytest --timeout 3600
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.streams
+
+$(VENV)/.installed-%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,84 @@
+"""Wires the server together: the only place that knows every layer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from sse_starlette.sse import AppStatus
+
+from server import __version__
+from server.controllers import health, models, musicgen_events, musicgen_sse
+from server.controllers.middleware import BodyLimit, RequestId
+from server.controllers.openapi import describe
+from server.controllers.problems import no_such_route
+from server.metrics import Metrics
+from server.models.base import ModelOptions
+from server.models.registry import CATALOG, Registry
+from server.service.generation import GenerationService
+from server.settings import Settings
+
+DESCRIPTION = "Prompt in; progress and sound stream out while the music is made."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server as an ASGI application; its service is `app.state.service`.
+
+    Raises `UnknownModel` if the default model is none of this server's.
+    """
+    AppStatus.enable_automatic_graceful_drain = False  # streams end by our own drain, uncut
+    service = create_service(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        await service.close()
+
+    app = FastAPI(title="Continuo", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app.state.service = service
+    _add_routes(app, service, settings)
+    _add_middleware(app, settings)
+    return app
+
+
+def create_service(settings: Settings) -> GenerationService:
+    """The service over the models of `settings`."""
+    options = ModelOptions(
+        models_dir=settings.models_dir,
+        device=settings.device,
+        precision=settings.precision,
+        max_batch=settings.max_batch,
+    )
+    registry = Registry({**CATALOG, **settings.extra_catalog}, options)
+    registry.entry(settings.music_model_name)
+    return GenerationService(
+        registry, Metrics(), settings.music_model_name, settings.step_timeout_seconds
+    )
+
+
+def _add_routes(app: FastAPI, service: GenerationService, settings: Settings) -> None:
+    debug = settings.debug
+    app.include_router(
+        musicgen_sse.router(service, settings.waiting_places, settings.send_timeout_seconds, debug)
+    )
+    app.include_router(models.router(service, debug))
+    app.include_router(health.router(service, debug))
+    describe(app, (*musicgen_events.EVENTS, musicgen_sse.GenerateMusic))
+    app.add_exception_handler(404, no_such_route)
+    app.add_exception_handler(405, no_such_route)
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first one that a request meets."""
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+    )
+    app.add_middleware(RequestId)

@@ -1,0 +1,1 @@
+"""Controllers: HTTP and the wire dialects. Know nothing of models."""

@@ -1,0 +1,96 @@
+"""Reads request bodies and says in words what is wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import Request
+
+from server.errors import BadRequest, MalformedBody, UnknownField, echo, range_in_words
+from server.generation import MAX_SEED
+
+BodyT = TypeVar("BodyT", bound="Body")
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 30.0 is the integer 30."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: An integer as JSON means it; true, "30" and 30.5 are none.
+Integer = Annotated[int, BeforeValidator(_whole)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_whole)]
+
+
+def _encodable(value: str) -> str:
+    value.encode()  # JSON can write half a surrogate pair, which is no character
+    return value
+
+
+#: A string that can be logged, stored and sent on.
+Text = Annotated[str, AfterValidator(_encodable)]
+
+
+class Body(BaseModel):
+    """A JSON body: nothing is guessed, nothing unknown passes, no number is infinite or NaN."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+async def read_json(request: Request) -> object:
+    """The body as JSON, whatever content type it claims. Raises `MalformedBody`, `BodyTooLarge`."""
+    raw = await request.body()
+    try:
+        return json.loads(raw)
+    except UnicodeDecodeError:
+        raise MalformedBody(None, "the body must be JSON in UTF-8; it is not UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody(None, f"the body must be JSON; {error or 'it is too deep'}") from None
+
+
+def validate(kind: type[BodyT], value: object) -> BodyT:
+    """`value` as a body of that kind. Raises `BadRequest` about the first fault, field by field."""
+    if not isinstance(value, dict):
+        raise MalformedBody(None, f"the body must be a JSON object; got {echo(value)}")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise _in_words(kind, error.errors()[0]) from None
+
+
+def _in_words(kind: type[Body], fault: ErrorDetails) -> BadRequest:
+    if not fault["loc"]:  # a name that is no Unicode text
+        return MalformedBody(None, f"the body is wrong: {fault['msg']}")
+    name = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        return _unknown(kind, name)
+    allowed = _allowed(kind.model_json_schema()["properties"][name])
+    if fault["type"] == "missing":
+        return BadRequest(name, f"is required: {allowed}")
+    return BadRequest.value(name, allowed, fault["input"])
+
+
+def _unknown(kind: type[Body], name: str) -> UnknownField:
+    fields = list(kind.model_fields)
+    close = difflib.get_close_matches(name, fields, 1)
+    hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(fields)}"
+    return UnknownField(echo(name), f"is not a field of this request; {hint}")
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """What a field takes, in words, from its JSON schema."""
+    options = [o for o in schema.get("anyOf", []) if o.get("type") != "null"]
+    schema = options[0] if options else schema
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    noun = {
+        "integer": "an integer",
+        "number": "a number",
+        "string": "a string",
+        "boolean": "true or false",
+    }[schema["type"]]
+    return range_in_words(noun, schema.get("minimum"), schema.get("maximum"))

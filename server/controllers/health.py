@@ -1,0 +1,63 @@
+"""For operators and their machines: /health, /ready, /metrics."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from server import __version__
+from server.controllers.problems import as_json, route_class
+from server.metrics import CONTENT_TYPE
+from server.service.generation import GenerationService
+
+
+class HealthBody(BaseModel):
+    """The process lives."""
+
+    status: Literal["healthy"] = "healthy"
+    message: str = "Continuo is running"
+    api_keys_available: int = Field(0, description="upstream keys that can be used")
+    uptime: Literal["running"] = "running"
+    version: str = __version__
+
+
+class ReadyBody(BaseModel):
+    """Whether new work is taken now."""
+
+    status: Literal["ready", "loading", "failed", "draining", "broken"]
+    model: str
+    message: str
+
+
+def router(service: GenerationService, debug: bool) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(route_class=route_class(as_json, debug), tags=["operations"])
+
+    @routes.get("/health")
+    async def health() -> HealthBody:
+        """Say that the process lives, whatever it is doing."""
+        return HealthBody()
+
+    @routes.get("/ready", responses={503: {"model": ReadyBody, "description": "Not now"}})
+    async def ready(response: Response) -> ReadyBody:
+        """Say whether the default model is loaded and warm and new work is taken."""
+        status, message = service.readiness()
+        if status != "ready":
+            response.status_code = 503
+        return ReadyBody(status=status, model=service.default_model, message=message)
+
+    @routes.get(
+        "/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}}
+    )
+    async def metrics() -> Response:
+        """Give every metric in the Prometheus text format."""
+        return Response(service.metrics.render(), media_type=CONTENT_TYPE)
+
+    @routes.get("/", include_in_schema=False)
+    async def root() -> Response:
+        return RedirectResponse("/docs")
+
+    return routes

@@ -1,0 +1,79 @@
+"""What every request passes: an id, a line in the log, a bound on its body."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from urllib.parse import quote
+
+from loguru import logger
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.errors import BodyTooLarge
+from server.logs import request_id
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+#: Asked every few seconds by machines: not worth a line each.
+QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
+
+
+class RequestId:
+    """Names each request, by the caller's `X-Request-Id` if that is sane, and logs its end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        asked = Headers(scope=scope).get("x-request-id", "")
+        name = asked if SANE_ID.fullmatch(asked) else uuid.uuid4().hex
+        token = request_id.set(name)
+        begun, status = time.monotonic(), 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = name
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_named)
+        finally:
+            _log(scope, status, time.monotonic() - begun)
+            request_id.reset(token)
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    level = "DEBUG" if scope["path"] in QUIET_PATHS else "INFO"
+    path = quote(scope["path"])  # no line breaks of the caller's in our log
+    logger.log(level, "{} {} {} {:.3f} s", scope["method"], path, status or "no answer", seconds)
+
+
+class BodyLimit:
+    """Stops reading a body at `max_body_bytes`."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        num_bytes = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal num_bytes
+            message = await receive()
+            num_bytes += len(message.get("body", b""))
+            if num_bytes > self.max_body_bytes:
+                limit = self.max_body_bytes
+                raise BodyTooLarge(f"the body must be at most {limit} bytes (MAX_BODY_BYTES)")
+            return message
+
+        await self.app(scope, receive_bounded, send)

@@ -1,0 +1,98 @@
+"""Errors become answers: each dialect has its own form, all are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from loguru import logger
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from server.errors import BadRequest, ContinuoError, Refused
+from server.logs import request_id
+
+#: For the log only, as nginx writes it: the client left before it had sent its request.
+CLIENT_CLOSED_REQUEST = 499
+
+Problem: TypeAlias = Callable[[ContinuoError], Response]
+
+
+class ErrorBody(BaseModel):
+    """What a refused request is told."""
+
+    error: str
+    """A code for programs, for example `bad_request` or `busy`."""
+    message: str
+    """For people: what was wrong, what is allowed, what to do."""
+    field: str | None = None
+    """The field that was wrong, if it was one."""
+
+
+def as_json(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSONResponse:
+    """`{"error", "message", "field"}`, the form of the MusicGen dialect and of everything general.
+
+    `names` gives the dialect's own names of the request's fields.
+    """
+    error = error.renamed(names or {})
+    body = ErrorBody(
+        error=error.code,
+        message=error.message,
+        field=error.field if isinstance(error, BadRequest) else None,
+    )
+    return JSONResponse(body.model_dump(), error.status, headers=retry_header(error))
+
+
+def retry_header(error: ContinuoError) -> dict[str, str]:
+    if isinstance(error, Refused) and error.retry_after_seconds is not None:
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
+
+
+def internal(error: Exception, debug: bool) -> ContinuoError:
+    """An error nobody foresaw, as it may be shown to a caller. Logs it whole."""
+    logger.opt(exception=error).error("Unforeseen error")
+    detail = f" ({type(error).__name__}: {error})" if debug else ""
+    return ContinuoError(f"internal error{detail}; request id {request_id.get()}")
+
+
+def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
+    """A route whose errors are answered by `problem`, in its dialect's form."""
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def answer(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except ContinuoError as error:
+                    return problem(error)
+                except ClientDisconnect:
+                    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
+                except HTTPException:
+                    raise
+                except Exception as error:
+                    return problem(internal(error, debug))
+
+            return answer
+
+    return Route
+
+
+async def no_such_route(request: Request, error: Exception) -> Response:
+    """Answers what no route did: 404, 405."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    headers = error.headers if isinstance(error, HTTPException) else None
+    path = request.url.path
+    if status == 405:
+        message = f"{request.method} is not allowed on {path}; see /docs"
+        code = "method_not_allowed"
+    else:
+        message, code = f"there is nothing at {path}; see /docs", "not_found"
+    body = ErrorBody(error=code, message=message)
+    return JSONResponse(body.model_dump(), status, headers=headers)

@@ -1,0 +1,176 @@
+"""Everything that can go wrong, as one tree.
+
+    ContinuoError                  500  internal_error
+    ├── BadRequest                 400  bad_request       names the field and what is allowed
+    │   ├── MalformedBody          400  malformed_body
+    │   ├── UnknownField           400  unknown_field
+    │   ├── UnknownModel           400  unknown_model
+    │   ├── Unsupported            400  unsupported       an ability the model does not have
+    │   └── TooLarge               400  too_large         can never fit, with the numbers
+    ├── BodyTooLarge               413  body_too_large
+    ├── Refused                    503                    the request is fine; later, perhaps
+    │   ├── Busy                   503  busy              no slot and no waiting place is free
+    │   ├── Loading                503  loading           the model is not ready yet
+    │   ├── Draining               503  draining          the server is stopping
+    │   └── Unavailable            503  unavailable       the model cannot run here; says the remedy
+    └── GenerationError            500  generation_failed
+        ├── Interrupted            503  interrupted       the server stopped in the middle
+        └── ModelBroken            500  model_broken      the process must be restarted
+
+`code` is what programs read, `str(error)` what people read. A dialect may answer with another
+status than the one here where its published interface says so. A leaf word.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+
+LONGEST_ECHO = 60
+
+_bounded = reprlib.Repr()
+_bounded.maxstring = _bounded.maxlong = _bounded.maxother = LONGEST_ECHO
+
+
+def echo(value: object) -> str:
+    """`value` as it may stand in a message: quoted, on one line, never long or deep."""
+    return _bounded.repr(value)
+
+
+def range_in_words(noun: str, low: float | None, high: float | None) -> str:
+    """For example "a number from 0 to 1"; an end that is None is open."""
+    ends = [None if end is None else f"{end:.15g}" for end in (low, high)]
+    if ends[0] and ends[1]:
+        return f"{noun} from {ends[0]} to {ends[1]}"
+    if ends[0]:
+        return f"{noun} of at least {ends[0]}"
+    return f"{noun} of at most {ends[1]}" if ends[1] else noun
+
+
+class ContinuoError(Exception):
+    """The root. `message` is shown to the caller: it must name no path, key or internals."""
+
+    code = "internal_error"
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def renamed(self, names: Mapping[str, str]) -> ContinuoError:
+        """The same error in a dialect's words; only errors about fields have any."""
+        return self
+
+
+class BadRequest(ContinuoError):
+    """The request cannot be met as it stands: `field` must be `allowed`, but `got` came."""
+
+    code = "bad_request"
+    status = 400
+
+    def __init__(self, field: str | None, problem: str) -> None:
+        super().__init__(f"{field} {problem}" if field else problem)
+        self.field = field
+        self.problem = problem
+
+    @classmethod
+    def value(cls, field: str, allowed: str, got: object) -> BadRequest:
+        """`field` must be `allowed`; got `got`."""
+        return cls(field, f"must be {allowed}; got {echo(got)}")
+
+    def renamed(self, names: Mapping[str, str]) -> BadRequest:
+        """The same error with the field named as the dialect names it."""
+        if self.field is None or self.field not in names:
+            return self
+        return type(self)(names[self.field], self.problem)
+
+
+class MalformedBody(BadRequest):
+    """The body is not what the route reads (not JSON, not an object, not UTF-8)."""
+
+    code = "malformed_body"
+
+
+class UnknownField(BadRequest):
+    """A field this dialect does not have."""
+
+    code = "unknown_field"
+
+
+class UnknownModel(BadRequest):
+    """No such model on this server."""
+
+    code = "unknown_model"
+
+
+class Unsupported(BadRequest):
+    """An ability that was asked for and that the model lacks."""
+
+    code = "unsupported"
+
+
+class TooLarge(BadRequest):
+    """More than the model can ever hold, however long one waits."""
+
+    code = "too_large"
+
+
+class BodyTooLarge(ContinuoError):
+    """The body is longer than MAX_BODY_BYTES; reading stopped there."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class Refused(ContinuoError):
+    """Not now. `retry_after_seconds` is None where waiting would not help."""
+
+    code = "refused"
+    status = 503
+
+    def __init__(self, message: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Busy(Refused):
+    """Every slot is taken and no waiting place is free."""
+
+    code = "busy"
+
+
+class Loading(Refused):
+    """The model is being downloaded, loaded or warmed up."""
+
+    code = "loading"
+
+
+class Draining(Refused):
+    """The server takes no new work because it is stopping."""
+
+    code = "draining"
+
+
+class Unavailable(Refused):
+    """The model cannot run on this machine as it is; the message ends with the remedy."""
+
+    code = "unavailable"
+
+
+class GenerationError(ContinuoError):
+    """The model could not finish."""
+
+    code = "generation_failed"
+
+
+class Interrupted(GenerationError):
+    """The server stopped before the model was done."""
+
+    code = "interrupted"
+    status = 503
+
+
+class ModelBroken(GenerationError):
+    """The model hangs or its device is lost: nothing inside this process can mend it."""
+
+    code = "model_broken"

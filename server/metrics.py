@@ -1,0 +1,66 @@
+"""Every metric, declared in one place. A leaf word: every layer may use it."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from server import __version__
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+FACTORS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 5, 10)
+QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+
+
+class Metrics:
+    """The metrics of one server; several servers in one process do not share them."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "continuo_requests_total",
+            "Requests for music by how they ended: completed, failed, cancelled, or an error code",
+            ["dialect", "model", "outcome"],
+            registry=registry,
+        )
+        self.cancellations = Counter(
+            "continuo_cancellations_total",
+            "Requests whose client left, by when: queued, running, delivering",
+            ["model", "phase"],
+            registry=registry,
+        )
+        self.slots = Gauge("continuo_slots", "Slots the model has", ["model"], registry=registry)
+        self.slots_used = Gauge(
+            "continuo_slots_used", "Slots taken by running requests", ["model"], registry=registry
+        )
+        self.waiting = Gauge(
+            "continuo_waiting", "Requests that wait for a slot", ["model"], registry=registry
+        )
+        self.wait_seconds = self._histogram(
+            "continuo_wait_seconds", "From arrival to a slot", SECONDS
+        )
+        self.first_audio_seconds = self._histogram(
+            "continuo_first_audio_seconds", "From arrival to the first sound made", SECONDS
+        )
+        self.generation_seconds = self._histogram(
+            "continuo_generation_seconds", "From a slot to the last sound, completed ones", SECONDS
+        )
+        self.realtime_factor = self._histogram(
+            "continuo_realtime_factor", "Seconds of work per second of music", FACTORS
+        )
+        self.release_seconds = self._histogram(
+            "continuo_release_seconds", "From a cancellation to its slot being free", QUICK
+        )
+        self.audio_seconds = Counter(
+            "continuo_audio_seconds_total", "Seconds of music made", ["model"], registry=registry
+        )
+        Gauge("continuo_info", "Which version runs", ["version"], registry=registry).labels(
+            __version__
+        ).set(1)
+
+    def render(self) -> bytes:
+        """All of them in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+    def _histogram(self, name: str, help: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, help, ["model"], registry=self.registry, buckets=buckets)

@@ -1,0 +1,1 @@
+"""Models: what makes audio. Knows nothing of HTTP, jobs or dialects."""

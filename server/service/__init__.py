@@ -1,0 +1,1 @@
+"""The service: requests become jobs, jobs get slots, events are logged. No HTTP, no torch."""

@@ -1,0 +1,301 @@
+"""The service: takes requests, owns their pumps, and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing, suppress
+from enum import Enum
+from typing import Literal
+
+from loguru import logger
+
+from server.errors import (
+    Busy,
+    ContinuoError,
+    Draining,
+    Interrupted,
+    Loading,
+    ModelBroken,
+    Unavailable,
+)
+from server.events import Cancelled, Completed, Failed, Outcome
+from server.generation import GenerationRequest
+from server.metrics import Metrics
+from server.models.registry import Entry, Phase, Registry
+from server.service.admission import Ticket, WaitingRoom
+from server.service.jobs import Job, State
+from server.service.limits import resolve
+
+QUEUE_TICK_SECONDS = 1.0
+WATCH_TICK_SECONDS = 1.0
+#: How long streams get to send their last event once they were told to stop.
+FLUSH_SECONDS = 3.0
+LOADING_RETRY_SECONDS = 5
+CLIENT_LEFT = "the client disconnected"
+
+
+Readiness = Literal["ready", "loading", "failed", "draining", "broken"]
+
+
+class Standing(Enum):
+    """How the service as a whole stands."""
+
+    SERVING = "serving"
+    DRAINING = "draining"
+    BROKEN = "broken"
+
+
+class GenerationService:
+    """Every dialect's only way to a model: `submit`, read the job's log, `end`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        metrics: Metrics,
+        default_model: str,
+        step_timeout_seconds: float,
+    ) -> None:
+        self.registry = registry
+        self.metrics = metrics
+        self.default_model = default_model
+        self.standing = Standing.SERVING
+        #: Called once when only a restart of the process can help.
+        self.on_broken: Callable[[], None] = lambda: None
+        self._step_timeout_seconds = step_timeout_seconds
+        self._rooms: dict[str, WaitingRoom] = {}
+        self._jobs: set[Job] = set()  # those whose owner has not ended them
+        self._pumps: dict[Job, asyncio.Task[None]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._background: set[asyncio.Task[None]] = set()
+
+    # ── life of the service ──────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin to load the default model, and to watch for models that hang."""
+        self._in_background(self._load(self.registry.entry(self.default_model)))
+        self._in_background(self._watch())
+
+    async def drain(self, deadline_seconds: float) -> None:
+        """Take no new work, let what runs finish; after the deadline, end it with an error."""
+        if self.standing is Standing.SERVING:
+            self.standing = Standing.DRAINING
+        if not await self._became_idle(deadline_seconds):
+            self._fail_all(Interrupted("the server is stopping; send the request again later"))
+            await self._became_idle(FLUSH_SECONDS)
+
+    async def close(self) -> None:
+        """End everything that still runs and let the models go."""
+        for task in (*self._background, *self._pumps.values()):
+            task.cancel()
+        pending = [*self._background, *self._pumps.values()]
+        if pending:
+            await asyncio.wait(pending, timeout=FLUSH_SECONDS)
+        await self.registry.close()
+
+    def readiness(self) -> tuple[Readiness, str]:
+        """Whether new work for the default model is taken now, and a sentence about it."""
+        entry = self.registry.entry(self.default_model)
+        if self.standing is Standing.BROKEN:
+            return "broken", "a model is broken; the process is restarting"
+        if self.standing is Standing.DRAINING:
+            return "draining", "the server is stopping and takes no new work"
+        if not entry.model.info.availability.available:
+            return "failed", entry.model.info.availability.reason
+        if entry.failure is not None:
+            return "failed", entry.failure.message
+        if entry.phase is Phase.READY:
+            return "ready", f"{self.default_model} is loaded and warm"
+        return "loading", f"{self.default_model} is being loaded"
+
+    def room(self, entry: Entry) -> WaitingRoom:
+        """The waiting room before a model."""
+        name = entry.model.info.name
+        if name not in self._rooms:
+            room = self._rooms[name] = WaitingRoom(lambda: entry.capacity)
+            self.metrics.slots.labels(name).set_function(lambda: entry.capacity)
+            self.metrics.slots_used.labels(name).set_function(lambda: room.slots_used)
+            self.metrics.waiting.labels(name).set_function(lambda: room.num_waiting)
+        return self._rooms[name]
+
+    # ── life of a job ────────────────────────────────────────────────────────────────────────
+
+    def submit(self, request: GenerationRequest, dialect: str, places: int) -> Job:
+        """Take a place for `request` and begin to pump; the caller owns the job and must `end` it.
+
+        Never awaits. Raises `BadRequest` where the model cannot meet it, `Refused` where it cannot
+        be met now; `places` is how many may wait for this model in the caller's dialect.
+        """
+        entry = self.registry.entry(request.model or self.default_model)
+        model = entry.model
+        self._check_open(entry)
+        resolved = resolve(request, model.info)
+        ticket = self._enter(entry, resolved, places)
+        job = Job(resolved, model.info, dialect)
+        pump = asyncio.create_task(self._pump(job, entry, ticket), name=f"pump {job.id}")
+        self._jobs.add(job)
+        self._pumps[job] = pump
+        self._idle.clear()
+        pump.add_done_callback(lambda _: self._release(job, ticket))
+        return job
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """Stop the job's work; its slot is free once the model has let go. Never awaits."""
+        pump = self._pumps.get(job)
+        if pump is None or job.cancelled_at is not None:
+            return
+        job.cancel_reason = reason
+        job.cancelled_at = time.monotonic()
+        self.metrics.cancellations.labels(job.info.name, job.state.value).inc()
+        pump.cancel()
+
+    def end(self, job: Job) -> None:
+        """The owner is done with the job, whatever became of it. Never awaits."""
+        self._jobs.discard(job)
+        if not job.finished:
+            self.cancel(job, CLIENT_LEFT)
+        elif job.state is State.COMPLETED and not job.delivered:
+            self.metrics.cancellations.labels(job.info.name, "delivering").inc()
+            logger.info("Job {} cancelled: {} before it had the result", job.id, CLIENT_LEFT)
+        self._note_idle()
+
+    async def _pump(self, job: Job, entry: Entry, ticket: Ticket) -> None:
+        outcome: Outcome
+        try:
+            await self._wait_for_slot(job, ticket)
+            job.start(dict(entry.model.interpret(job.request)))
+            async with aclosing(entry.model.generate(job.request)) as events:
+                async for event in events:
+                    job.record(event)
+            outcome = Completed()
+            self.room(entry).record_speed(ticket)
+        except asyncio.CancelledError:
+            outcome = Cancelled(job.cancel_reason or "the server is stopping")
+        except ContinuoError as error:
+            outcome = Failed(error)
+        except Exception:
+            logger.exception("Job {} failed", job.id)
+            outcome = Failed(ContinuoError("the model failed; the server's log says why"))
+        self._finish(job, outcome)
+
+    async def _wait_for_slot(self, job: Job, ticket: Ticket) -> None:
+        told: tuple[int, float | None] | None = None
+        while not ticket.admitted:
+            line = (ticket.position, ticket.eta_seconds)
+            if line != told:
+                job.wait_in_line(*line)
+                told = line
+            await ticket.wait(QUEUE_TICK_SECONDS)
+        self.metrics.wait_seconds.labels(job.info.name).observe(time.monotonic() - job.created_at)
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        if not job.finish(outcome):
+            return
+        self.metrics.requests.labels(job.dialect, job.info.name, job.state.value).inc()
+        self._measure(job)
+        if isinstance(outcome, Failed):
+            logger.error("Job {} failed: {}", job.id, outcome.error)
+            if isinstance(outcome.error, ModelBroken):
+                self._break(outcome.error)
+        elif isinstance(outcome, Cancelled):
+            logger.info("Job {} cancelled: {}", job.id, outcome.reason)
+        else:
+            seconds = time.monotonic() - job.created_at
+            logger.info(
+                "Job {} completed: {} s of {} in {:.2f} s, seed {}",
+                job.id, job.request.num_seconds, job.info.name, seconds, job.request.drawn_seed,
+            )  # fmt: skip
+
+    def _measure(self, job: Job) -> None:
+        name, metrics = job.info.name, self.metrics
+        if job.first_audio_at is not None:
+            metrics.first_audio_seconds.labels(name).observe(job.first_audio_at - job.created_at)
+        if job.state is State.COMPLETED and job.started_at is not None:
+            seconds = time.monotonic() - job.started_at
+            metrics.generation_seconds.labels(name).observe(seconds)
+            metrics.realtime_factor.labels(name).observe(seconds / job.request.num_seconds)
+            metrics.audio_seconds.labels(name).inc(job.request.num_seconds)
+
+    def _release(self, job: Job, ticket: Ticket) -> None:
+        """The pump has ended, so the model has let go."""
+        if not job.finished:  # cancelled before its first step
+            self._finish(job, Cancelled(job.cancel_reason))
+        ticket.leave()
+        del self._pumps[job]
+        if job.cancelled_at is not None:
+            seconds = time.monotonic() - job.cancelled_at
+            self.metrics.release_seconds.labels(job.info.name).observe(seconds)
+        self._note_idle()
+
+    # ── admission ────────────────────────────────────────────────────────────────────────────
+
+    def _check_open(self, entry: Entry) -> None:
+        info = entry.model.info
+        if self.standing is not Standing.SERVING:
+            raise Draining("the server is stopping and takes no new work", LOADING_RETRY_SECONDS)
+        if not info.availability.available:
+            reason, remedy = info.availability.reason, info.availability.remedy
+            raise Unavailable(f"{info.name} is not available: {reason}. {remedy}")
+        if entry.phase is Phase.FAILED and entry.failure is not None:
+            raise entry.failure
+
+    def _enter(self, entry: Entry, request: GenerationRequest, places: int) -> Ticket:
+        cost = entry.model.cost(request)
+        if entry.phase is Phase.UNLOADED:
+            self._in_background(self._load(entry))
+        try:
+            return self.room(entry).enter(cost, request.num_seconds, places)
+        except Busy:
+            if entry.phase is Phase.READY:
+                raise
+            name = entry.model.info.name
+            raise Loading(f"{name} is still loading; try again", LOADING_RETRY_SECONDS) from None
+
+    async def _load(self, entry: Entry) -> None:
+        room = self.room(entry)
+        await entry.load()
+        room.admit()
+
+    # ── when things go wrong ─────────────────────────────────────────────────────────────────
+
+    async def _watch(self) -> None:
+        """Look for a model that makes no step any more: its thread cannot be mended."""
+        while True:
+            await asyncio.sleep(WATCH_TICK_SECONDS)
+            now = time.monotonic()
+            for job in [job for job in self._pumps if job.state is State.RUNNING]:
+                if now - job.last_step_at > self._step_timeout_seconds:
+                    name, limit = job.info.name, self._step_timeout_seconds
+                    self._finish(
+                        job, Failed(ModelBroken(f"{name} made no step for {limit:g} s; restarting"))
+                    )
+
+    def _break(self, error: ContinuoError) -> None:
+        if self.standing is not Standing.BROKEN:
+            self.standing = Standing.BROKEN
+            logger.critical("The process must be restarted: {}", error)
+            self._fail_all(error)
+            self.on_broken()
+
+    def _fail_all(self, error: ContinuoError) -> None:
+        for job, pump in list(self._pumps.items()):
+            self._finish(job, Failed(error))
+            pump.cancel()
+
+    # ── bookkeeping ──────────────────────────────────────────────────────────────────────────
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _note_idle(self) -> None:
+        if not self._jobs and not self._pumps:
+            self._idle.set()
+
+    async def _became_idle(self, within_seconds: float) -> bool:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), within_seconds)
+        return self._idle.is_set()

@@ -1,0 +1,172 @@
+"""A job: one request's life, and the log of what happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from enum import Enum
+
+import numpy as np
+
+from server.events import (
+    AudioChunk,
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    ModelEvent,
+    Outcome,
+    Progress,
+    Queued,
+    Samples,
+    Started,
+)
+from server.generation import GenerationRequest
+from server.models.base import ModelInfo
+from server.service.pacing import Pacer
+
+#: Progress closer together than this tells nobody anything.
+PROGRESS_INTERVAL_SECONDS = 0.05
+
+
+class State(str, Enum):
+    """Where a job stands. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL_STATE: dict[type[Outcome], State] = {
+    Completed: State.COMPLETED,
+    Failed: State.FAILED,
+    Cancelled: State.CANCELLED,
+}
+
+
+class EventLog:
+    """Events in order, read by position: any number of readers, each at its own pace."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._closed = False
+        self._grown = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def append(self, event: Event, last: bool = False) -> None:
+        self._events.append(event)
+        self._closed = last
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    async def read(self, position: int = 0) -> AsyncIterator[Event]:
+        """Every event from `position` on, to the last."""
+        while True:
+            while position < len(self._events):
+                yield self._events[position]
+                position += 1
+            if self._closed:
+                return
+            await self._grown.wait()
+
+    def chunks(self, take: int) -> list[Samples]:
+        """The sound of a take so far, each [channels, n]."""
+        return [e.samples for e in self._events if isinstance(e, AudioChunk) and e.take == take]
+
+
+class Job:
+    """One request from the moment it has a place until its outcome.
+
+    Only the service changes a job; everybody else reads `log`. The first outcome stands: later
+    ones change nothing.
+    """
+
+    def __init__(self, request: GenerationRequest, info: ModelInfo, dialect: str) -> None:
+        self.id = uuid.uuid4().hex
+        self.request = request
+        self.info = info
+        self.dialect = dialect
+        self.state = State.QUEUED
+        self.log = EventLog()
+        self.created_at = self.last_step_at = time.monotonic()
+        self.started_at: float | None = None
+        self.first_audio_at: float | None = None
+        self.ended_at: float | None = None
+        self.cancelled_at: float | None = None
+        self.cancel_reason = ""
+        self.delivered = False
+        self._pacer = Pacer(request.num_seconds)
+        self._percent = 0.0
+        self._progress_at = 0.0
+        self._num_chunks: dict[int, int] = {}
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINAL_STATE.values()
+
+    def wait_in_line(self, position: int, eta_seconds: float | None) -> None:
+        self.log.append(Queued(position, eta_seconds))
+
+    def start(self, interpretation: dict[str, object]) -> None:
+        """The model begins."""
+        self.state = State.RUNNING
+        self.started_at = self.last_step_at = time.monotonic()
+        self._pacer = Pacer(self.request.num_seconds)
+        self.log.append(
+            Started(
+                model=self.info.name,
+                seed=self.request.drawn_seed,
+                sample_rate=self.info.sample_rate,
+                channels=self.info.channels,
+                duration_seconds=self.request.num_seconds,
+                interpretation=interpretation,
+            )
+        )
+
+    def record(self, event: ModelEvent) -> None:
+        """Log what the model made: numbered, paced, progress never falling."""
+        self.last_step_at = time.monotonic()
+        if self.finished:
+            return
+        if isinstance(event, Progress):
+            self._record_progress(event.percent)
+        elif isinstance(event, AudioChunk):
+            self._record_chunk(event)
+        else:
+            self.log.append(event)
+
+    def finish(self, outcome: Outcome) -> bool:
+        """Close the log with `outcome`; False if there was one before."""
+        if self.finished:
+            return False
+        if isinstance(outcome, Completed):
+            self._record_progress(100.0)
+        self.state = FINAL_STATE[type(outcome)]
+        self.ended_at = time.monotonic()
+        self.log.append(outcome, last=True)
+        return True
+
+    def _record_progress(self, percent: float) -> None:
+        if percent < 100 and self.last_step_at - self._progress_at < PROGRESS_INTERVAL_SECONDS:
+            return
+        self._percent = min(100.0, max(self._percent, percent))
+        self._progress_at = self.last_step_at
+        self._pacer.progressed(self._percent)
+        self.log.append(Progress(self._percent, self._pacer.pace()))
+
+    def _record_chunk(self, chunk: AudioChunk) -> None:
+        if self.first_audio_at is None:
+            self.first_audio_at = self.last_step_at
+        sequence = self._num_chunks.get(chunk.take, 0)
+        self._num_chunks[chunk.take] = sequence + 1
+        if chunk.take == 0:
+            self._pacer.made(chunk.samples.shape[1] / self.info.sample_rate)
+        samples = np.ascontiguousarray(chunk.samples, dtype=np.float32)
+        self.log.append(replace(chunk, samples=samples, sequence=sequence, pace=self._pacer.pace()))

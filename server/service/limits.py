@@ -1,0 +1,88 @@
+"""What a model can be asked for: checks a request against it and fills in what was not sent."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from server.errors import BadRequest, Unsupported, echo
+from server.generation import MAX_SEED, GenerationRequest
+from server.models.base import Control, ModelInfo
+
+#: Published clients send these to every model; one that has no use for them ignores them.
+ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
+MUSICAL_CONTROLS = ("bpm", "scale", "density", "brightness")
+ABILITIES = ("multiband_diffusion",)
+#: A drawn seed fits the narrowest of the models behind us (int32).
+MAX_DRAWN_SEED = 2**31 - 1
+
+
+def resolve(request: GenerationRequest, info: ModelInfo) -> GenerationRequest:
+    """The request as `info`'s model will see it. Raises `BadRequest` or `Unsupported`."""
+    _check_prompt(request.prompt, info)
+    _check_abilities(request, info)
+    _check_controls(request, info)
+    return replace(
+        request,
+        model=info.name,
+        duration_seconds=_duration(request.duration_seconds, info),
+        seed=_seed(request.seed),
+    )
+
+
+def _check_prompt(prompt: str, info: ModelInfo) -> None:
+    if len(prompt) > info.max_prompt_characters:
+        allowed = f"a text of at most {info.max_prompt_characters} characters for {info.name}"
+        raise BadRequest("prompt", f"must be {allowed}; got {len(prompt)} characters")
+
+
+def _duration(seconds: int | None, info: ModelInfo) -> int:
+    if seconds is None:
+        return info.default_duration_seconds
+    low, high = info.min_duration_seconds, info.max_duration_seconds
+    if not low <= seconds <= high:
+        allowed = f"an integer from {low} to {high} (seconds, the limits of {info.name})"
+        raise BadRequest.value("duration_seconds", allowed, seconds)
+    return seconds
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbelow(MAX_DRAWN_SEED + 1)
+    if not 0 <= seed <= MAX_SEED:
+        raise BadRequest.value("seed", f"an integer from 0 to {MAX_SEED}", seed)
+    return seed
+
+
+def _check_abilities(request: GenerationRequest, info: ModelInfo) -> None:
+    for ability in ABILITIES:
+        if getattr(request, ability) and ability not in info.abilities:
+            name = ability.replace("_", " ")
+            raise Unsupported(ability, f"is asked for, but {info.name} has no {name}; leave it out")
+
+
+def _check_controls(request: GenerationRequest, info: ModelInfo) -> None:
+    declared = {control.name: control for control in info.controls}
+    for name in (*sorted(ACCEPTED_BY_ALL), *MUSICAL_CONTROLS):
+        value = getattr(request, name)
+        if value is None:
+            continue
+        if name in declared:
+            _check_range(value, declared[name], info)
+        elif name not in ACCEPTED_BY_ALL:
+            understood = ", ".join(sorted(declared)) or "none"
+            raise Unsupported(
+                name,
+                f"is not understood by {info.name} (got {echo(value)}); "
+                f"leave it out. Its settings: {understood}",
+            )
+
+
+def _check_range(value: float | str, control: Control, info: ModelInfo) -> None:
+    if isinstance(value, str):
+        fits = value in control.choices
+    else:
+        low, high = control.minimum, control.maximum
+        fits = (low is None or value >= low) and (high is None or value <= high)
+    if not fits:
+        raise BadRequest.value(control.name, f"{control.allowed} for {info.name}", value)

@@ -1,0 +1,153 @@
+"""The process: listens, drains when it is told to stop, and exits with a code that says why."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from inspect import signature
+from ipaddress import ip_address
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from loguru import logger
+from uvicorn.supervisors import ChangeReload
+
+from server import __version__, logs
+from server.app import create_app
+from server.errors import UnknownModel
+from server.service.generation import GenerationService
+from server.settings import Settings, WrongSetting
+
+EXIT_OK = 0
+#: How long uvicorn waits for connections to close once the service has drained.
+LAST_WORDS_SECONDS = 5
+#: sysexits.h EX_SOFTWARE: a supervisor should start the process again.
+EXIT_BROKEN = 70
+#: Ours to decide, not uvicorn_config.json's: the application, its logging, and one process only.
+RESERVED_OPTIONS = frozenset({"app", "factory", "log_config", "log_level", "workers", "reload"})
+
+
+def read_uvicorn_options(path: Path) -> dict[str, object]:
+    """The options of uvicorn_config.json; none if there is no such file. Raises `WrongSetting`."""
+    if not path.exists():
+        return {}
+    try:
+        options = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise WrongSetting(f"{path} is not JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise WrongSetting(f"{path} must hold a JSON object of uvicorn's options")
+    known = set(signature(uvicorn.Config).parameters) - RESERVED_OPTIONS
+    for name in options:
+        if name not in known:
+            raise WrongSetting(f"{path}: {name!r} is no option of uvicorn that may be set here")
+    return options
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; the exit code. Raises `WrongSetting`."""
+    options = _options(settings)
+    if not settings.debug:
+        return _serve(settings, options)
+    listening = uvicorn.Config("server.app:create_app", log_config=None, reload=True, **options)
+    child = partial(_serve_again, settings, options)
+    ChangeReload(listening, child, [listening.bind_socket()]).run()
+    return EXIT_OK
+
+
+def _serve_again(
+    settings: Settings, options: dict[str, Any], sockets: list[socket.socket] | None
+) -> None:
+    """One process of many: started anew whenever the code changes."""
+    sys.exit(_serve(settings, options, sockets))
+
+
+def _serve(
+    settings: Settings, options: dict[str, Any], sockets: list[socket.socket] | None = None
+) -> int:
+    logs.configure(settings.log_level, settings.log_format, settings.log_dir)
+    try:
+        app = create_app(settings)
+    except UnknownModel as error:
+        raise WrongSetting(f"DEFAULT_MODEL (--music_model_name): {error.problem}") from None
+    config = uvicorn.Config(app, log_config=None, **options)
+    server = Server(config, app.state.service, settings.drain_seconds)
+    server.run(sockets)
+    return server.exit_code
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """uvicorn's options: ours, then uvicorn_config.json's, then what was set by name."""
+    options = {
+        "host": settings.host,
+        "port": settings.port,
+        "timeout_graceful_shutdown": LAST_WORDS_SECONDS,
+        **read_uvicorn_options(settings.uvicorn_config),
+    }
+    chosen = {"host", "port"} & settings.model_fields_set
+    return options | {name: getattr(settings, name) for name in chosen}
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, but the first signal only drains: the listener stays open meanwhile.
+
+    uvicorn itself closes the listener on the first signal and cuts running streams; a load
+    balancer then sees refused connections instead of a 503 from /ready.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: GenerationService, drain_seconds: float):
+        super().__init__(config)
+        self.exit_code = EXIT_OK
+        self._service = service
+        self._drain_seconds = drain_seconds
+        self._told_to_stop = False
+        self._ending: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        service.on_broken = lambda: self._begin(self._leave_broken())
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self._announce()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain on the first signal, exit at once on the second."""
+        if self._told_to_stop:
+            os._exit(128 + sig)
+        self._told_to_stop = True
+        if self.started and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._begin, self._drain())
+        else:
+            self.should_exit = True
+
+    def _begin(self, ending: Coroutine[None, None, None]) -> None:
+        self._ending = asyncio.ensure_future(ending)
+
+    def _announce(self) -> None:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        shown = "127.0.0.1" if ip_address(host).is_unspecified else host
+        url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        logger.info("Continuo {} listens on {} (try {}/docs)", __version__, url, url)
+        logger.info(
+            "It serves model {}. Another: --music_model_name NAME, or make run MODEL=NAME; "
+            "/api/v1/models lists what there is",
+            self._service.default_model,
+        )
+
+    async def _drain(self) -> None:
+        logger.info("Stopping: running streams may finish within {:g} s", self._drain_seconds)
+        await self._service.drain(self._drain_seconds)
+        self.should_exit = True
+
+    async def _leave_broken(self) -> None:
+        """Threads that hang cannot be joined, so the process leaves without them."""
+        await self._service.drain(0)
+        logger.critical("Exit code {}: to be started again by a supervisor", EXIT_BROKEN)
+        os._exit(EXIT_BROKEN)

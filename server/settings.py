@@ -1,0 +1,207 @@
+"""Every setting, with a one-line help each: by flag, environment or `.env`, in this order."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.fields import FieldInfo
+
+from server import __version__
+from server.errors import echo
+
+
+class WrongSetting(Exception):
+    """A setting that stops the start; the message is one line and names it."""
+
+
+def _setting(default: Any, help: str, *names: str, **limits: Any) -> Any:
+    """A field that the environment may set under each of `names`."""
+    extra: dict[str, JsonValue] = {"names": list(names)}
+    return Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+def _comma_separated(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+Listed = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+
+
+class Settings(BaseModel):
+    """What the operator decides. Each field is a flag of the same name (`--port 5555`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    host: str = _setting("127.0.0.1", "address to listen on", "API_HOST", "HOST", min_length=1)
+    port: int = _setting(
+        5555, "port to listen on; 0 takes a free one", "API_PORT", "PORT", ge=0, le=65535
+    )
+    music_model_name: str = _setting(
+        "sketch", "the model served where a request names none", "DEFAULT_MODEL", min_length=1
+    )
+    cors_origins: Listed = _setting(
+        ("*",),
+        "origins whose pages may call the server, separated by commas; * is all",
+        "CORS_ORIGINS",
+        "ALLOWED_ORIGINS",
+    )
+    debug: bool = _setting(
+        False, "tell clients the type and text of internal errors; reload on code changes", "DEBUG"
+    )
+    log_level: Annotated[Level, BeforeValidator(_upper)] = _setting(
+        "INFO", "least important level that is logged", "LOG_LEVEL"
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "text", "text for people, json for collectors", "LOG_FORMAT"
+    )
+    log_dir: Path = _setting(Path("log"), "folder of the log files", "LOG_DIR")
+    models_dir: Path = _setting(Path("models"), "folder of model weights", "MODELS_DIR")
+    output_dir: Path = _setting(
+        Path("output"), "folder of what the server stores (nothing yet)", "OUTPUT_DIR"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
+        "auto", "where models run, if they can choose", "DEVICE"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = _setting(
+        "auto", "number format of models that can choose", "PRECISION"
+    )
+    max_batch: int | None = _setting(
+        None, "requests a model works on at once; unset: the model's own", "MAX_BATCH", ge=1, le=256
+    )
+    waiting_places: int = _setting(
+        0, "streaming requests that may wait for a slot; others get 503", "WAITING_PLACES", ge=0
+    )
+    max_body_bytes: int = _setting(
+        32 * 2**20, "longest request body that is read", "MAX_BODY_BYTES", ge=1024
+    )
+    drain_seconds: float = _setting(
+        30.0, "how long streams may finish once the server is told to stop", "DRAIN_SECONDS", ge=0
+    )
+    send_timeout_seconds: float = _setting(
+        60.0,
+        "how long a client may read nothing before it counts as gone",
+        "SEND_TIMEOUT_SECONDS",
+        gt=0,
+    )
+    step_timeout_seconds: float = _setting(
+        300.0,
+        "how long a model may make no step before it counts as hung",
+        "STEP_TIMEOUT_SECONDS",
+        gt=0,
+    )
+    extra_models: Listed = _setting(
+        (), "models of your own, name=module:Class, separated by commas", "EXTRA_MODELS"
+    )
+    uvicorn_config: Path = _setting(
+        Path("uvicorn_config.json"), "file of uvicorn's own options", "UVICORN_CONFIG"
+    )
+
+    @property
+    def extra_catalog(self) -> dict[str, str]:
+        """`extra_models` as name → "module:Class"."""
+        return dict(entry.split("=", 1) for entry in self.extra_models)
+
+
+def names_of(field: FieldInfo) -> list[str]:
+    """The environment names of a setting, the first being the one to use."""
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    names = extra["names"]
+    assert isinstance(names, list)
+    return [str(name) for name in names]
+
+
+def load(argv: Sequence[str], environment: Mapping[str, str], env_file: Path) -> Settings:
+    """The settings in force. Raises `WrongSetting`; `--help` and `--version` exit."""
+    flags = {k: v for k, v in vars(_parser().parse_args(argv)).items() if v is not None}
+    found = _from_environment({**_read(env_file), **environment})
+    values = {name: value for name, (_, value) in found.items()} | flags
+    sources = {name: source for name, (source, _) in found.items()}
+    sources |= {name: f"--{name}" for name in flags}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise WrongSetting(_in_words(error, sources)) from None
+    _check_extra_models(settings)
+    return settings
+
+
+def _read(env_file: Path) -> dict[str, str]:
+    return {k: v for k, v in dotenv_values(env_file).items() if v is not None}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Field → (name it was set under, value). An empty value counts as unset."""
+    found: dict[str, tuple[str, str]] = {}
+    for field_name, field in Settings.model_fields.items():
+        for name in names_of(field):
+            value = environment.get(name, "")
+            if not value:
+                continue
+            first, known = found.setdefault(field_name, (name, value))
+            if known != value:
+                raise WrongSetting(
+                    f"{first}={echo(known)} and {name}={echo(value)} are two names of one "
+                    "setting with different values: remove one"
+                )
+    return found
+
+
+def _in_words(error: ValidationError, sources: Mapping[str, str]) -> str:
+    first = error.errors()[0]
+    source = sources.get(str(first["loc"][0]), str(first["loc"][0]))
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{source}={echo(first['input'])} is wrong: {reason[:1].lower()}{reason[1:]}"
+
+
+def _check_extra_models(settings: Settings) -> None:
+    for entry in settings.extra_models:
+        name, _, target = entry.partition("=")
+        if not name or ":" not in target:
+            raise WrongSetting(f"EXTRA_MODELS={echo(entry)} is wrong: must be name=module:Class")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        allow_abbrev=False,
+        description="Continuo, a self-hosted music-generation server.",
+        epilog="Each setting may also stand in the environment or in .env, under the names shown.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    for name, field in Settings.model_fields.items():
+        spellings = {f"--{name}": None, f"--{name.replace('_', '-')}": None}
+        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
+        parser.add_argument(
+            *spellings,
+            dest=name,
+            help=_help(field),
+            metavar=name.split("_")[-1].upper(),
+            **switch,
+        )
+    return parser
+
+
+def _help(field: FieldInfo) -> str:
+    names = " or ".join(names_of(field))
+    return f"{field.description} [{names}; default: {default_text(field)}]".replace("%", "%%")
+
+
+def default_text(field: FieldInfo) -> str:
+    """A setting's default as one would write it in the environment; "unset" where there is none."""
+    default = field.default
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return "unset" if default in (None, "") else str(default)

@@ -1,0 +1,140 @@
+"""Small real models for tests: each is a model like any other, named in EXTRA_MODELS."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator
+
+import numpy as np
+
+from server.errors import ModelBroken, TooLarge
+from server.events import AudioChunk, ModelEvent, Progress, Samples, Warning
+from server.generation import GenerationRequest
+from server.models.base import Availability, Control, Model, ModelInfo, ModelOptions
+from server.models.threaded import ThreadedModel
+
+SAMPLE_RATE = 8_000
+
+
+def info(name: str, **changes: object) -> ModelInfo:
+    known: dict[str, object] = {
+        "name": name,
+        "description": "a test model",
+        "sample_rate": SAMPLE_RATE,
+        "channels": 2,
+        "max_duration_seconds": 60,
+        "default_duration_seconds": 2,
+        "code_licence": "test",
+        "weights_licence": "none",
+    }
+    return ModelInfo(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def tone(seed: int, second: int) -> Samples:
+    """A second of seeded noise, [2, SAMPLE_RATE]."""
+    random = np.random.default_rng([seed, second])
+    return random.uniform(-0.5, 0.5, (2, SAMPLE_RATE)).astype(np.float32)
+
+
+class Ticking(ThreadedModel):
+    """A step a second of sound; the prompt "step 0.1" makes each step take 0.1 s."""
+
+    #: Threads now inside `steps`, over all instances.
+    active = 0
+    lock = threading.Lock()
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        controls = (Control("bpm", "integer", "tempo", 60, 200, 120),)
+        super().__init__(info(name, controls=controls), options)
+
+    def interpret(self, request: GenerationRequest) -> dict[str, object]:
+        return {"step_seconds": step_seconds(request.prompt)}
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        self._count(+1)
+        try:
+            for second in range(request.num_seconds):
+                time.sleep(step_seconds(request.prompt))
+                if "explode" in request.prompt and second == 1:
+                    raise RuntimeError("the prompt said so")
+                if "broken" in request.prompt and second == 1:
+                    raise ModelBroken("the device is lost")
+                if "warn" in request.prompt and second == 0:
+                    yield Warning("test", "as asked")
+                yield AudioChunk(tone(request.drawn_seed, second))
+                yield Progress(100 * (second + 1) / request.num_seconds)
+        finally:
+            self._count(-1)
+
+    @classmethod
+    def _count(cls, change: int) -> None:
+        with cls.lock:
+            cls.active += change
+
+
+def step_seconds(prompt: str) -> float:
+    words = prompt.split()
+    return float(words[words.index("step") + 1]) if "step" in words else 0.0
+
+
+class Hanging(ThreadedModel):
+    """Makes a second of sound and then never returns."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        super().__init__(info(name), options)
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        yield AudioChunk(tone(request.drawn_seed, 0))
+        threading.Event().wait()
+
+
+class Missing(ThreadedModel):
+    """Cannot run here."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        nowhere = Availability("its weights are not on this machine", "Run: fetch-weights NAME")
+        super().__init__(info(name, availability=nowhere), options)
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        raise AssertionError("nobody may get here")
+
+
+class SlowToLoad(Ticking):
+    """Needs a second to load."""
+
+    def prepare(self) -> None:
+        time.sleep(1.0)
+
+
+class BrokenLoad(Ticking):
+    """Cannot be loaded."""
+
+    def prepare(self) -> None:
+        raise OSError("secret path /srv/weights")
+
+
+class Weighted(Model):
+    """Four slots; a request takes as many as its seconds. Written as a plain async generator."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        self.info = info(name)
+        self.capacity = 4
+
+    async def load(self) -> None:
+        """Nothing to load."""
+
+    def cost(self, request: GenerationRequest) -> int:
+        if request.num_seconds > self.capacity:
+            raise TooLarge("duration_seconds", f"needs {request.num_seconds} slots; there are 4")
+        return request.num_seconds
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
+        for second in range(request.num_seconds):
+            await asyncio.sleep(step_seconds(request.prompt))
+            yield AudioChunk(tone(request.drawn_seed, second))
+            yield Progress(100 * (second + 1) / request.num_seconds)
+
+    async def close(self) -> None:
+        """Nothing to close."""
