@@ -1,0 +1,214 @@
+/** Types of continuo.js. Units are in the names; `duration` is in seconds. */
+
+export type Format = "wav" | "flac" | "ogg" | "mp3";
+
+/** The fields of POST /api/v1/generate_music; what you leave out takes the model's own default. */
+export interface GenerateParams {
+  /** What it should sound like. */
+  description: string;
+  /** Seconds; the limits are the model's. */
+  duration?: number;
+  /** A name of `listModels`; else the server's default. */
+  model?: string;
+  /** 0 to 2³² − 1; drawn by the server and told in `start` if left out. */
+  seed?: number;
+  /** True unless you say otherwise: without it there are no `audio` events. */
+  stream_audio?: boolean;
+  /** Of the file in `completed`; `wav` unless you say otherwise. */
+  format?: Format;
+  temperature?: number;
+  top_k?: number;
+  top_p?: number;
+  cfg_coef?: number;
+  mbd?: boolean;
+  bpm?: number;
+  scale?: string;
+  density?: number;
+  brightness?: number;
+}
+
+/** Waiting for a slot; `position` 1 is next. */
+export interface QueuedEvent {
+  event: "queued";
+  position: number;
+  eta_seconds: number | null;
+}
+
+/** The model has begun. */
+export interface StartEvent {
+  event: "start";
+  job_id: string;
+  model: string;
+  seed: number;
+  sample_rate: number;
+  channels: number;
+  duration: number;
+  interpretation: Record<string, unknown>;
+}
+
+/** `progress` is 0 to 100 and never falls. */
+export interface ProgressEvent {
+  event: "progress";
+  progress: number;
+  /** Seconds of work per second of music; null until something was made. */
+  realtime_factor: number | null;
+  /** How much sound to hold back so that playback never stalls. */
+  buffer_seconds: number;
+}
+
+/** Sound as it is made: `samples` are interleaved 16-bit PCM. */
+export interface AudioEvent {
+  event: "audio";
+  samples: Int16Array;
+  sequence: number;
+  take: number;
+  sample_rate: number;
+  channels: number;
+  realtime_factor: number | null;
+  buffer_seconds: number;
+}
+
+/** Something to know although the work goes on. */
+export interface WarningEvent {
+  event: "warning";
+  code: string;
+  message: string;
+}
+
+/** The last event: the complete file, and its stems where the model makes any. */
+export interface CompletedEvent {
+  event: "completed";
+  blob: Blob;
+  stems: Record<string, Blob>;
+  format: Format;
+  job_id: string;
+  model: string;
+  seed: number;
+  sample_rate: number;
+  channels: number;
+  duration: number;
+}
+
+export type GenerationEvent =
+  | QueuedEvent
+  | StartEvent
+  | ProgressEvent
+  | AudioEvent
+  | WarningEvent
+  | CompletedEvent;
+
+export interface Options {
+  signal?: AbortSignal;
+}
+
+/**
+ * Makes music, and gives the events as they come, the last one being `completed`. `url` is the
+ * server's address, "" for the page's own. Leaving the loop, or aborting `signal`, ends the work.
+ *
+ * Throws a `ContinuoError`, or `signal.reason` when aborted.
+ */
+export function generate(
+  url: string,
+  params: GenerateParams,
+  options?: Options,
+): AsyncGenerator<GenerationEvent, void, undefined>;
+
+export interface Control {
+  name: string;
+  kind: "number" | "integer" | "choice";
+  help: string;
+  minimum: number | null;
+  maximum: number | null;
+  /** Null where the model decides by the prompt. */
+  default: number | string | null;
+  choices: string[];
+}
+
+export interface Model {
+  name: string;
+  description: string;
+  default: boolean;
+  available: boolean;
+  reason: string;
+  remedy: string;
+  phase: string;
+  slots: number;
+  abilities: string[];
+  controls: Control[];
+  sample_rate: number;
+  channels: number;
+  limits: {
+    duration: { minimum: number; maximum: number; default: number };
+    prompt_characters: number;
+  };
+  formats: Format[];
+  licence: { code: string; weights: string };
+}
+
+/** The models of a server, available or not. */
+export function listModels(url: string, options?: Options): Promise<Model[]>;
+
+export interface ErrorDetails {
+  code?: string;
+  status?: number;
+  cause?: unknown;
+}
+
+/** The root of all errors; `code` is for programs, `status` 0 where HTTP was not the trouble. */
+export class ContinuoError extends Error {
+  constructor(message: string, details?: ErrorDetails);
+  readonly code: string;
+  readonly status: number;
+}
+
+/** The request cannot be met as it stands; `field` is the one to change. */
+export class BadRequest extends ContinuoError {
+  constructor(message: string, details?: ErrorDetails & { field?: string | null });
+  readonly field: string | null;
+}
+
+/** Not now; `retryAfterSeconds` is null where waiting would not help. */
+export class Busy extends ContinuoError {
+  constructor(message: string, details?: ErrorDetails & { retryAfterSeconds?: number | null });
+  readonly retryAfterSeconds: number | null;
+}
+
+/** Nobody answers. */
+export class NotReachable extends ContinuoError {}
+/** The stream broke or ended early. */
+export class ConnectionLost extends ContinuoError {}
+/** The server began and could not finish. */
+export class GenerationFailed extends ContinuoError {}
+/** What answers does not speak the dialect. */
+export class UnexpectedAnswer extends ContinuoError {}
+
+export type PlayerState = "paused" | "waiting" | "playing" | "blocked" | "ended";
+
+/** Gapless playback of one piece, from the events of `generate` or from a WAV file. */
+export class Player extends EventTarget {
+  /** `sampleRate`, if known beforehand, lets `play` unlock the sound before the music comes. */
+  constructor(options?: { sampleRate?: number; context?: AudioContext });
+  feed(event: GenerationEvent): void;
+  /** No more sound will come: what is there is the whole piece. */
+  end(): void;
+  /** A whole piece: a WAV file of 16-bit PCM. Rejects with a RangeError if it is none. */
+  load(blob: Blob): Promise<void>;
+  play(): void;
+  pause(): void;
+  seek(seconds: number): void;
+  close(): void;
+  readonly state: PlayerState;
+  readonly positionSeconds: number;
+  readonly bufferedSeconds: number;
+  readonly durationSeconds: number;
+  loop: boolean;
+  /** 0 to 1. */
+  volume: number;
+  /** The node that carries the sound; null before the sound is known. */
+  readonly output: AudioNode | null;
+  addEventListener(
+    type: "statechange" | "ready",
+    listener: (event: Event) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}

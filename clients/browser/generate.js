@@ -1,0 +1,93 @@
+/** Speaks the MusicGen SSE dialect: POST /api/v1/generate_music, GET /api/v1/models. */
+
+import { ConnectionLost, errorOf, GenerationFailed, NotReachable, UnexpectedAnswer } from "./errors.js";
+import { messages } from "./sse.js";
+
+const MEDIA_TYPES = { wav: "audio/wav", flac: "audio/flac", ogg: "audio/ogg", mp3: "audio/mpeg" };
+
+/**
+ * Makes music, and gives the events as they come, the last one being `completed`.
+ *
+ * `url` is the server's address, "" for the page's own. `params` are the fields of the route;
+ * `stream_audio` is true unless you say otherwise. Nothing is sent before the first event is asked
+ * for. Leaving the loop, or aborting `signal`, ends the work on the server at once.
+ *
+ * Throws the errors of errors.js; `signal.reason` when aborted.
+ */
+export async function* generate(url, params, { signal } = {}) {
+  const body = JSON.stringify({ stream_audio: true, ...params });
+  const headers = { "Content-Type": "application/json" };
+  const request = { method: "POST", headers, body, signal, cache: "no-store" };
+  const response = await answer(`${url}/api/v1/generate_music`, request);
+  for await (const message of received(response.body, signal)) {
+    const event = typed(message);
+    if (event.event === "error") throw new GenerationFailed(event.message, { code: event.error });
+    yield event;
+    if (event.event === "completed") return;
+  }
+  throw new ConnectionLost("the stream ended before the music was complete");
+}
+
+/** The models of a server: what each can do, its settings and limits, and why one cannot run. */
+export async function listModels(url, { signal } = {}) {
+  const response = await answer(`${url}/api/v1/models`, { signal, cache: "no-store" });
+  return (await response.json()).models;
+}
+
+async function answer(route, request) {
+  const response = await fetch(route, request).catch((error) => {
+    if (request.signal?.aborted) throw error;
+    throw new NotReachable("the server does not answer: is it running?", { cause: error });
+  });
+  if (response.status !== 200) throw await errorOf(response);
+  return response;
+}
+
+async function* received(stream, signal) {
+  try {
+    yield* messages(stream);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ConnectionLost("the connection was lost", { cause: error });
+  }
+}
+
+/** A message as an event: base64 becomes samples and Blobs, all else stays as it was sent. */
+function typed(message) {
+  const event = parse(message);
+  if (event.event === "audio") {
+    const { audio, ...rest } = event;
+    return { ...rest, samples: new Int16Array(decodeBase64(audio).buffer) };
+  }
+  if (event.event === "completed") {
+    const { audio, stems, ...rest } = event;
+    const type = MEDIA_TYPES[event.format] ?? "application/octet-stream";
+    return { ...rest, blob: file(audio, type), stems: files(stems ?? {}, type) };
+  }
+  return event;
+}
+
+function parse(message) {
+  try {
+    return JSON.parse(message);
+  } catch (error) {
+    throw new UnexpectedAnswer("an event of the stream is not JSON", { cause: error });
+  }
+}
+
+function files(stems, type) {
+  return Object.fromEntries(Object.entries(stems).map(([name, audio]) => [name, file(audio, type)]));
+}
+
+function file(base64, type) {
+  return new Blob([decodeBase64(base64)], { type });
+}
+
+/** The bytes of a base64 text; `Uint8Array.fromBase64` where the browser has it is far quicker. */
+function decodeBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}

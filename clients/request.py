@@ -1,0 +1,77 @@
+"""What a client sends: where to, and the body.
+
+The dialect is the published one of MusicGen servers, `POST /api/v1/generate_music`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Literal, TypedDict
+from urllib.parse import urlsplit
+
+from clients.errors import BadRequest, NotReachable
+
+if TYPE_CHECKING:  # new in Python 3.11, and nothing needs it at run time
+    from typing_extensions import Unpack
+
+DEFAULT_SERVER_URL = "http://127.0.0.1:5555"
+GENERATE_PATH = "/api/v1/generate_music"
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "text/event-stream",
+    "Connection": "close",  # one kept for later may be closed just when it is used again
+    "Accept-Encoding": "identity",  # a compressor between would hold events back
+}
+
+Format = Literal["wav", "flac", "ogg", "mp3"]
+
+
+class Fields(TypedDict, total=False):
+    """Every wish beside the description. One that is absent or None is not sent: the model's
+    default holds. The server knows the ranges and says so in its `BadRequest`.
+    """
+
+    duration: int | None  # seconds
+    model: str | None
+    seed: int | None  # the same seed gives the same music
+    format: Format | None
+    stream_audio: bool | None  # send the sound as it is made
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    cfg_coef: float | None  # how closely to follow the description
+    mbd: bool | None  # multi-band diffusion decoder
+    bpm: int | None
+    scale: str | None
+    density: float | None
+    brightness: float | None
+
+
+def generate_url(server_url: str) -> str:
+    """Where to send the request. Raises NotReachable for what is no HTTP URL."""
+    if not _is_http_url(server_url):
+        raise NotReachable(server_url, f"a server URL looks like {DEFAULT_SERVER_URL}")
+    return server_url.rstrip("/") + GENERATE_PATH
+
+
+def encode(description: str, **fields: Unpack[Fields]) -> bytes:
+    """The JSON body: the description and the fields that were set.
+
+    Raises BadRequest for a number that JSON does not have (NaN, infinity).
+    """
+    body: dict[str, object] = {"description": description}
+    body.update((name, value) for name, value in fields.items() if value is not None)
+    for name, value in body.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadRequest(f"{name} must be a finite number; got {value}", name)
+    return json.dumps(body).encode()
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # an address or a port that is no number
+        return False
