@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from sse_starlette.sse import AppStatus
 
 from server import __version__
-from server.controllers import health, models, musicgen_events, musicgen_sse
+from server.controllers import health, models, musicgen_events, musicgen_sse, page
 from server.controllers.middleware import BodyLimit, RequestId
 from server.controllers.openapi import describe
 from server.controllers.problems import no_such_route
@@ -66,6 +66,7 @@ def _add_routes(app: FastAPI, service: GenerationService, settings: Settings) ->
     )
     app.include_router(models.router(service, debug))
     app.include_router(health.router(service, debug))
+    app.include_router(page.router())
     describe(app, (*musicgen_events.EVENTS, musicgen_sse.GenerateMusic))
     app.add_exception_handler(404, no_such_route)
     app.add_exception_handler(405, no_such_route)

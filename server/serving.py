@@ -35,11 +35,11 @@ RESERVED_OPTIONS = frozenset({"app", "factory", "log_config", "log_level", "work
 
 
 def read_uvicorn_options(path: Path) -> dict[str, object]:
-    """The options of uvicorn_config.json; none if there is no such file. Raises `WrongSetting`."""
-    if not path.exists():
-        return {}
+    """The options in a file such as uvicorn_config.json. Raises `WrongSetting`."""
     try:
         options = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise WrongSetting(f"UVICORN_CONFIG={path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise WrongSetting(f"{path} is not JSON: {error}") from None
     if not isinstance(options, dict):
@@ -77,22 +77,30 @@ def _serve(
         app = create_app(settings)
     except UnknownModel as error:
         raise WrongSetting(f"DEFAULT_MODEL (--music_model_name): {error.problem}") from None
+    except (ImportError, AttributeError) as error:
+        raise WrongSetting(f"EXTRA_MODELS: {error}") from None
     config = uvicorn.Config(app, log_config=None, **options)
     server = Server(config, app.state.service, settings.drain_seconds)
-    server.run(sockets)
+    try:
+        server.run(sockets)
+    except SystemExit:  # uvicorn has logged why it cannot listen
+        place = f"{options['host']} port {options['port']}"
+        hint = "if it is taken, choose another with --port (API_PORT)"
+        raise WrongSetting(f"cannot listen on {place}; {hint}") from None
     return server.exit_code
 
 
 def _options(settings: Settings) -> dict[str, Any]:
     """uvicorn's options: ours, then uvicorn_config.json's, then what was set by name."""
-    options = {
+    chosen = settings.model_fields_set
+    options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
         "timeout_graceful_shutdown": LAST_WORDS_SECONDS,
-        **read_uvicorn_options(settings.uvicorn_config),
     }
-    chosen = {"host", "port"} & settings.model_fields_set
-    return options | {name: getattr(settings, name) for name in chosen}
+    if settings.uvicorn_config.exists() or "uvicorn_config" in chosen:
+        options |= read_uvicorn_options(settings.uvicorn_config)
+    return options | {name: getattr(settings, name) for name in chosen & {"host", "port"}}
 
 
 class Server(uvicorn.Server):

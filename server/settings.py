@@ -78,7 +78,11 @@ class Settings(BaseModel):
         "auto", "number format of models that can choose", "PRECISION"
     )
     max_batch: int | None = _setting(
-        None, "requests a model works on at once; unset: the model's own", "MAX_BATCH", ge=1, le=256
+        None,
+        "requests a model works on at once; unset: the model's own",
+        "MAX_BATCH",
+        ge=1,
+        le=1024,
     )
     waiting_places: int = _setting(
         0, "streaming requests that may wait for a slot; others get 503", "WAITING_PLACES", ge=0
@@ -204,4 +208,8 @@ def default_text(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(default)
+    if isinstance(default, float):
+        return f"{default:g}"
+    if isinstance(default, bool):
+        return str(default).lower()
     return "unset" if default in (None, "") else str(default)

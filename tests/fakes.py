@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 
 import numpy as np
+from loguru import logger
 
 from server.errors import ModelBroken, TooLarge
 from server.events import AudioChunk, ModelEvent, Progress, Samples, Warning
@@ -61,6 +62,8 @@ class Ticking(ThreadedModel):
                     raise RuntimeError("the prompt said so")
                 if "broken" in request.prompt and second == 1:
                     raise ModelBroken("the device is lost")
+                if "log" in request.prompt:
+                    logger.info("from the model's thread")
                 if "warn" in request.prompt and second == 0:
                     yield Warning("test", "as asked")
                 yield AudioChunk(tone(request.drawn_seed, second))
@@ -80,14 +83,16 @@ def step_seconds(prompt: str) -> float:
 
 
 class Hanging(ThreadedModel):
-    """Makes a second of sound and then never returns."""
+    """Makes a second of sound and then never returns, unless a test releases it."""
+
+    released = threading.Event()
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         super().__init__(info(name), options)
 
     def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
         yield AudioChunk(tone(request.drawn_seed, 0))
-        threading.Event().wait()
+        self.released.wait()
 
 
 class Missing(ThreadedModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from server import __version__
@@ -55,9 +54,5 @@ def router(service: GenerationService, debug: bool) -> APIRouter:
     async def metrics() -> Response:
         """Give every metric in the Prometheus text format."""
         return Response(service.metrics.render(), media_type=CONTENT_TYPE)
-
-    @routes.get("/", include_in_schema=False)
-    async def root() -> Response:
-        return RedirectResponse("/docs")
 
     return routes

@@ -28,7 +28,7 @@ from server.controllers.musicgen_events import (
     WarningEvent,
 )
 from server.controllers.openapi import json_body
-from server.controllers.problems import ErrorBody, as_json, route_class
+from server.controllers.problems import ErrorBody, as_json, route_class, said
 from server.controllers.responses import JobResponse, with_heartbeat
 from server.errors import ContinuoError
 from server.events import (
@@ -93,8 +93,11 @@ def to_request(body: GenerateMusic) -> GenerationRequest:
 class Messages:
     """A job's log as this dialect's messages, with a heartbeat."""
 
-    def __init__(self, job: Job, stream_audio: bool, encoders: CapacityLimiter) -> None:
+    def __init__(
+        self, job: Job, stream_audio: bool, encoders: CapacityLimiter, debug: bool
+    ) -> None:
         self._job = job
+        self._debug = debug
         self._stream_audio = stream_audio
         self._encoders = encoders
         self._repeated: QueuedEvent | ProgressEvent | None = None
@@ -126,7 +129,7 @@ class Messages:
             case Warning(code, message):
                 return _message(WarningEvent(code=code, message=message))
             case Failed(error):
-                return _message(_error(self._job, error.message, error.code))
+                return _message(_error(self._job, said(error, self._debug), error.code))
             case Cancelled(reason):
                 return _message(_error(self._job, reason, "cancelled"))
             case _:
@@ -267,7 +270,7 @@ def router(
         # No await from here to the response's own __call__: nothing can come between the place
         # that is taken and the owner that gives it back.
         job = service.submit(to_request(body), DIALECT, waiting_places)
-        messages = aiter(Messages(job, body.stream_audio, encoders))
+        messages = aiter(Messages(job, body.stream_audio, encoders, debug))
         return JobResponse(service, job, messages, send_timeout_seconds)
 
     return routes

@@ -53,11 +53,19 @@ def retry_header(error: ContinuoError) -> dict[str, str]:
     return {}
 
 
-def internal(error: Exception, debug: bool) -> ContinuoError:
-    """An error nobody foresaw, as it may be shown to a caller. Logs it whole."""
-    logger.opt(exception=error).error("Unforeseen error")
-    detail = f" ({type(error).__name__}: {error})" if debug else ""
-    return ContinuoError(f"internal error{detail}; request id {request_id.get()}")
+def said(error: ContinuoError, debug: bool) -> str:
+    """What a caller is told of an error; with DEBUG also the type and text of what caused it."""
+    cause = error.__cause__
+    detail = f" ({type(cause).__name__}: {cause})" if debug and cause is not None else ""
+    return error.message + detail
+
+
+def unforeseen(cause: Exception, debug: bool) -> ContinuoError:
+    """An error of ours, as it may be shown to a caller. Logs it whole."""
+    logger.opt(exception=cause).error("Unforeseen error")
+    error = ContinuoError(f"internal error; the log has it under request id {request_id.get()}")
+    error.__cause__ = cause
+    return ContinuoError(said(error, debug))
 
 
 def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
@@ -77,7 +85,7 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
                 except HTTPException:
                     raise
                 except Exception as error:
-                    return problem(internal(error, debug))
+                    return problem(unforeseen(error, debug))
 
             return answer
 

@@ -78,7 +78,10 @@ class ModelOptions:
 
 
 class Model(Protocol):
-    """A model: built with `(name, options)`, cheap to build, made ready by `load`.
+    """A model: built with `(name, options)`, made ready by `load`.
+
+    Its module is imported and it is built at every start, so both must be cheap: what is heavy
+    (torch, weights) is imported and read in `load`.
 
     The conformance suite (`tests/models/conformance.py`) says what is promised: the same request
     and seed give the same audio, chunks are exactly the duration asked for, progress rises to 100,

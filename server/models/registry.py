@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from loguru import logger
@@ -12,7 +12,7 @@ from loguru import logger
 from server.errors import ContinuoError, Unavailable, UnknownModel, echo
 from server.models.base import Model, ModelOptions
 
-#: Name → "module:Class", imported only when used. This is the place to add a model.
+#: Name → "module:Class". This is the place to add a model.
 CATALOG: Mapping[str, str] = {
     "sketch": "server.models.sketch.model:Sketch",
 }
@@ -74,25 +74,32 @@ class Registry:
     """The models of this server by name."""
 
     def __init__(self, catalog: Mapping[str, str], options: ModelOptions) -> None:
-        self._catalog = dict(catalog)
-        self._options = options
-        self._entries: dict[str, Entry] = {}
+        """Build every model of `catalog`: cheap, since a model imports what is heavy in `load`.
+
+        Raises `ImportError` or `AttributeError` where there is no such class.
+        """
+        self._entries = {
+            name: Entry(_class(target)(name, options)) for name, target in catalog.items()
+        }
 
     @property
     def names(self) -> list[str]:
-        return sorted(self._catalog)
+        return sorted(self._entries)
 
     def entry(self, name: str) -> Entry:
-        """The model of that name, built if need be but not loaded. Raises `UnknownModel`."""
-        if name not in self._catalog:
+        """The model of that name, loaded or not. Raises `UnknownModel`."""
+        if name not in self._entries:
             known = ", ".join(self.names)
             raise UnknownModel("model", f"{echo(name)} is not served here; there is: {known}")
-        if name not in self._entries:
-            module, _, class_name = self._catalog[name].partition(":")
-            build = getattr(importlib.import_module(module), class_name)
-            self._entries[name] = Entry(build(name, self._options))
         return self._entries[name]
 
     async def close(self) -> None:
         for entry in self._entries.values():
             await entry.close()
+
+
+def _class(target: str) -> Callable[[str, ModelOptions], Model]:
+    module, _, class_name = target.partition(":")
+    found: Callable[[str, ModelOptions], Model]
+    found = getattr(importlib.import_module(module), class_name)
+    return found

@@ -23,6 +23,8 @@ class Ticket:
         self.cost = cost
         self.audio_seconds = audio_seconds
         self.admitted_at: float | None = None
+        #: Cancelled: its slots are about to be free, within a step.
+        self.leaving = False
         self._room = room
         self._admitted = asyncio.Event()
 
@@ -42,6 +44,8 @@ class Ticket:
 
     async def wait(self, timeout_seconds: float) -> bool:
         """True once admitted, False when the time is up first."""
+        if self.admitted:
+            return True
         try:
             await asyncio.wait_for(self._admitted.wait(), timeout_seconds)
         except asyncio.TimeoutError:
@@ -51,6 +55,10 @@ class Ticket:
     def leave(self) -> None:
         """Give the place, or the slots, back; harmless when done twice."""
         self._room.release(self)
+
+    def record_speed(self) -> None:
+        """Let the room learn from this generation, which ran to its end."""
+        self._room.record_speed(self)
 
     def admit(self, now: float) -> None:
         self.admitted_at = now
@@ -85,11 +93,14 @@ class WaitingRoom:
     def enter(self, cost: int, audio_seconds: float, places: int) -> Ticket:
         """Take slots, or else a place to wait if fewer than `places` are taken.
 
-        Raises `Busy`. Never awaits, so no place is lost between taking it and owning it.
+        A client that stops its music and at once asks for other would find its own slot taken:
+        requests that are leaving therefore make as many places. Raises `Busy`. Never awaits, so no
+        place is lost between taking it and owning it.
         """
         ticket = Ticket(self, cost, audio_seconds)
         self._waiting.append(ticket)
         self.admit()
+        places += sum(running.leaving for running in self._running)
         if not ticket.admitted and len(self._waiting) > places:
             retry_after_seconds = self._retry_after_seconds(ticket)
             self._waiting.remove(ticket)
@@ -144,7 +155,7 @@ class WaitingRoom:
         return UNKNOWN_RETRY_SECONDS if eta_seconds is None else max(1, math.ceil(eta_seconds))
 
     def _refusal(self) -> str:
-        running, waiting = self.num_running, self.num_waiting - 1
+        running, waiting = self.num_running, self.num_waiting
         return (
             f"the model is busy: {running} running, {waiting} waiting, and no place is free. "
             "Try again after the time in Retry-After"

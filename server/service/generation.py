@@ -15,6 +15,7 @@ from server.errors import (
     Busy,
     ContinuoError,
     Draining,
+    GenerationError,
     Interrupted,
     Loading,
     ModelBroken,
@@ -23,12 +24,15 @@ from server.errors import (
 from server.events import Cancelled, Completed, Failed, Outcome
 from server.generation import GenerationRequest
 from server.metrics import Metrics
+from server.models.base import Model
 from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job, State
 from server.service.limits import resolve
 
 QUEUE_TICK_SECONDS = 1.0
+#: A wait as short as a step is not worth an event.
+UNTOLD_WAIT_SECONDS = 0.1
 WATCH_TICK_SECONDS = 1.0
 #: How long streams get to send their last event once they were told to stop.
 FLUSH_SECONDS = 3.0
@@ -133,12 +137,12 @@ class GenerationService:
         self._check_open(entry)
         resolved = resolve(request, model.info)
         ticket = self._enter(entry, resolved, places)
-        job = Job(resolved, model.info, dialect)
-        pump = asyncio.create_task(self._pump(job, entry, ticket), name=f"pump {job.id}")
+        job = Job(resolved, model.info, dialect, ticket)
+        pump = asyncio.create_task(self._pump(job, entry.model), name=f"pump {job.id}")
         self._jobs.add(job)
         self._pumps[job] = pump
         self._idle.clear()
-        pump.add_done_callback(lambda _: self._release(job, ticket))
+        pump.add_done_callback(lambda _: self._release(job))
         return job
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -148,6 +152,7 @@ class GenerationService:
             return
         job.cancel_reason = reason
         job.cancelled_at = time.monotonic()
+        job.ticket.leaving = True
         self.metrics.cancellations.labels(job.info.name, job.state.value).inc()
         pump.cancel()
 
@@ -161,33 +166,36 @@ class GenerationService:
             logger.info("Job {} cancelled: {} before it had the result", job.id, CLIENT_LEFT)
         self._note_idle()
 
-    async def _pump(self, job: Job, entry: Entry, ticket: Ticket) -> None:
+    async def _pump(self, job: Job, model: Model) -> None:
         outcome: Outcome
         try:
-            await self._wait_for_slot(job, ticket)
-            job.start(dict(entry.model.interpret(job.request)))
-            async with aclosing(entry.model.generate(job.request)) as events:
+            await self._wait_for_slot(job)
+            job.start(dict(model.interpret(job.request)))
+            async with aclosing(model.generate(job.request)) as events:
                 async for event in events:
                     job.record(event)
             outcome = Completed()
-            self.room(entry).record_speed(ticket)
+            job.ticket.record_speed()
         except asyncio.CancelledError:
             outcome = Cancelled(job.cancel_reason or "the server is stopping")
         except ContinuoError as error:
             outcome = Failed(error)
-        except Exception:
+        except Exception as cause:
             logger.exception("Job {} failed", job.id)
-            outcome = Failed(ContinuoError("the model failed; the server's log says why"))
+            failure = GenerationError("the model failed; the server's log says why")
+            failure.__cause__ = cause
+            outcome = Failed(failure)
         self._finish(job, outcome)
 
-    async def _wait_for_slot(self, job: Job, ticket: Ticket) -> None:
+    async def _wait_for_slot(self, job: Job) -> None:
         told: tuple[int, float | None] | None = None
-        while not ticket.admitted:
-            line = (ticket.position, ticket.eta_seconds)
+        admitted = await job.ticket.wait(UNTOLD_WAIT_SECONDS)
+        while not admitted:
+            line = (job.ticket.position, job.ticket.eta_seconds)
             if line != told:
                 job.wait_in_line(*line)
                 told = line
-            await ticket.wait(QUEUE_TICK_SECONDS)
+            admitted = await job.ticket.wait(QUEUE_TICK_SECONDS)
         self.metrics.wait_seconds.labels(job.info.name).observe(time.monotonic() - job.created_at)
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
@@ -218,11 +226,11 @@ class GenerationService:
             metrics.realtime_factor.labels(name).observe(seconds / job.request.num_seconds)
             metrics.audio_seconds.labels(name).inc(job.request.num_seconds)
 
-    def _release(self, job: Job, ticket: Ticket) -> None:
+    def _release(self, job: Job) -> None:
         """The pump has ended, so the model has let go."""
         if not job.finished:  # cancelled before its first step
             self._finish(job, Cancelled(job.cancel_reason))
-        ticket.leave()
+        job.ticket.leave()
         del self._pumps[job]
         if job.cancelled_at is not None:
             seconds = time.monotonic() - job.cancelled_at

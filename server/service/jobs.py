@@ -26,6 +26,7 @@ from server.events import (
 )
 from server.generation import GenerationRequest
 from server.models.base import ModelInfo
+from server.service.admission import Ticket
 from server.service.pacing import Pacer
 
 #: Progress closer together than this tells nobody anything.
@@ -88,8 +89,11 @@ class Job:
     ones change nothing.
     """
 
-    def __init__(self, request: GenerationRequest, info: ModelInfo, dialect: str) -> None:
+    def __init__(
+        self, request: GenerationRequest, info: ModelInfo, dialect: str, ticket: Ticket
+    ) -> None:
         self.id = uuid.uuid4().hex
+        self.ticket = ticket
         self.request = request
         self.info = info
         self.dialect = dialect

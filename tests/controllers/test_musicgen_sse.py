@@ -136,7 +136,8 @@ def test_busy_is_503_with_retry_after() -> None:
     with live() as server:
         body = {"description": "step 0.5", "duration": 4}
         with httpx.stream("POST", server.url + ROUTE, json=body) as running:
-            next(running.iter_bytes())
+            pieces = running.iter_bytes()
+            next(pieces)
             refused = server.post(description="me too")
             assert refused.status_code == 503
             assert int(refused.headers["retry-after"]) >= 1
@@ -165,7 +166,8 @@ def test_slots_by_setting() -> None:
     with live(max_batch=2) as server:
         body = {"description": "step 0.3", "duration": 4}
         with httpx.stream("POST", server.url + ROUTE, json=body) as running:
-            next(running.iter_bytes())
+            pieces = running.iter_bytes()
+            next(pieces)
             assert server.events(description="beside it")[-1]["event"] == "completed"
 
 
@@ -211,7 +213,8 @@ def test_cost_counts_against_the_slots() -> None:
         body = {"description": "step 0.5", "duration": 3, "model": "weighted"}
         until(lambda: server.post(**{**body, "description": "step 0"}).status_code == 200)
         with httpx.stream("POST", server.url + ROUTE, json=body) as running:
-            next(running.iter_bytes())
+            pieces = running.iter_bytes()
+            next(pieces)
             assert server.post(**{**body, "duration": 2}).status_code == 503
             one = server.post(**{**body, "duration": 1, "description": "step 0"})
             assert parse(one.content)[-1]["event"] == "completed"

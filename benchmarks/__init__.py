@@ -1,0 +1,1 @@
+"""What is measured: one command each, tables in Markdown. RESULTS.md holds those of real runs."""

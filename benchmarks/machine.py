@@ -1,0 +1,88 @@
+"""Where a benchmark ran, and a server process to run it against."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+
+
+def describe() -> str:
+    """The conditions of a run, on one line."""
+    names = ("uvicorn", "uvloop", "fastapi", "numpy")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    python = platform.python_version()
+    return f"{_processor()}, {os.cpu_count()} cores; Python {python}, {packages}"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class ServerProcess:
+    """A running server under measurement."""
+
+    def __init__(self, port: int, pid: int) -> None:
+        self.port = port
+        self._process = psutil.Process(pid)
+
+    def cpu_seconds(self) -> float:
+        used = self._process.cpu_times()
+        return float(used.user + used.system)
+
+    def memory_bytes(self) -> int:
+        return int(self._process.memory_info().rss)
+
+
+@contextmanager
+def serving(model: str, slots: int) -> Iterator[ServerProcess]:
+    """`python -m server` on a free port, quiet, with `slots` slots; ended at the end."""
+    port = _free_port()
+    settings = {
+        "EXTRA_MODELS": "sleeping=benchmarks.sleeping:Sleeping",
+        "DEFAULT_MODEL": model,
+        "MAX_BATCH": str(slots),
+        "LOG_LEVEL": "WARNING",
+        "PYTHONPATH": str(ROOT),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "server", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=folder, env={**os.environ, **settings})
+        try:
+            _wait_until_ready(port)
+            yield ServerProcess(port, process.pid)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(port: int) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server did not become ready")

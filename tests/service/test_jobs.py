@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from server.errors import ContinuoError
+from server.events import AudioChunk, Cancelled, Completed, Event, Failed, Progress, Started
+from server.generation import GenerationRequest
+from server.service.admission import WaitingRoom
+from server.service.jobs import EventLog, Job, State
+from tests.fakes import info, tone
+
+
+def make_job() -> Job:
+    request = GenerationRequest("x", model="fake", duration_seconds=2, seed=1)
+    ticket = WaitingRoom(lambda: 1).enter(1, 2, places=0)
+    return Job(request, info("fake"), "test", ticket)
+
+
+async def read_all(log: EventLog, position: int = 0) -> list[Event]:
+    return [event async for event in log.read(position)]
+
+
+async def test_readers_come_early_late_and_in_the_middle() -> None:
+    job = make_job()
+    early = asyncio.create_task(read_all(job.log))
+    await asyncio.sleep(0)
+    job.start({})
+    job.record(AudioChunk(tone(1, 0)))
+    await asyncio.sleep(0)
+    job.finish(Completed())
+    late = await read_all(job.log)
+    assert await early == late
+    assert await read_all(job.log, 2) == late[2:]
+    assert [type(event) for event in late] == [Started, AudioChunk, Progress, Completed]
+
+
+async def test_the_first_outcome_stands() -> None:
+    job = make_job()
+    assert job.finish(Failed(ContinuoError("first")))
+    assert not job.finish(Cancelled("second"))
+    job.record(Progress(50))
+    assert job.state is State.FAILED
+    assert len(await read_all(job.log)) == 1
+
+
+async def test_progress_is_made_monotone_and_sparse() -> None:
+    job = make_job()
+    job.start({})
+    for percent in (10, 5, 200, *range(100)):
+        job.record(Progress(percent))
+    job.finish(Completed())
+    percents = [e.percent for e in await read_all(job.log) if isinstance(e, Progress)]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert len(percents) < 10  # all in one instant: nobody needs a hundred
+
+
+async def test_chunks_are_numbered_by_take() -> None:
+    job = make_job()
+    job.start({})
+    for take in (0, 1, 0, 1, 1):
+        job.record(AudioChunk(tone(take, 0), take=take))
+    chunks = [e for e in job.log._events if isinstance(e, AudioChunk)]
+    assert [(c.take, c.sequence) for c in chunks] == [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)]
+    assert len(job.log.chunks(1)) == 3
+    assert np.array_equal(job.log.chunks(0)[1], tone(0, 0))
