@@ -1,12 +1,10 @@
-# make run    serve on this machine (MODEL=sketch, PORT=5555, PYTHON=python3)
+# make run    serve on this machine (MODEL=name, PORT=5555, PYTHON=python3.12)
 # make test   install what the tests need, and pass them
 # make check  ruff and mypy --strict
 # make bench  the benchmarks, as tables
 # make soak   the tests in their long form
 
 PYTHON ?= python3
-MODEL ?= sketch
-PORT ?= 5555
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Two threads on two cores must not spin for each other.
@@ -15,7 +13,7 @@ export GOMP_SPINCOUNT ?= 1000
 .PHONY: run test check bench soak clean
 
 run: $(VENV)/.installed-clients
-	exec $(BIN)/python -m server --port $(PORT) --music_model_name $(MODEL)
+	exec $(BIN)/python -m server $(if $(PORT),--port $(PORT)) $(if $(MODEL),--music_model_name $(MODEL))
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

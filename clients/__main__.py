@@ -40,6 +40,7 @@ WISHES: tuple[tuple[str, Callable[[str], object], str], ...] = (
 METAVARS: dict[object, str] = {int: "N", float: "X", str: "TEXT"}
 SWITCHES: tuple[tuple[str, str], ...] = (
     ("stream_audio", "have the sound sent while it is made, and time the first of it"),
+    ("stems", "save the parts too, where the model has them"),
     ("mbd", "decode with multi-band diffusion, where the model has it"),
 )
 

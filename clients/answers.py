@@ -129,8 +129,16 @@ def _completed(fields: Fields) -> events.Completed:
         seed=_whole(fields, "seed"),
         sample_rate=_whole(fields, "sample_rate"),
         duration_seconds=_number(fields, "duration"),
+        stems=_stems(fields),
         wire=_without_sound(fields),
     )
+
+
+def _stems(fields: Fields) -> dict[str, bytes]:
+    stems = fields.get("stems")
+    if not isinstance(stems, dict):
+        return {}
+    return {name: _sound({"event": "completed", "audio": stem}) for name, stem in stems.items()}
 
 
 def _error(fields: Fields) -> events.Event:
@@ -195,7 +203,7 @@ def _sound(fields: Fields) -> bytes:
 
 
 def _without_sound(fields: Fields) -> Fields:
-    return {key: value for key, value in fields.items() if key != "audio"}
+    return {key: value for key, value in fields.items() if key not in ("audio", "stems")}
 
 
 def _lacking(name: str, what: str) -> UnexpectedAnswer:

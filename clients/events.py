@@ -93,6 +93,8 @@ class Completed(Event):
     seed: int | None = None
     sample_rate: int | None = None
     duration_seconds: float | None = None
+    #: Name → a complete file, if they were asked for; they sum to `audio`.
+    stems: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

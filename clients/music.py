@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clients.errors import ConnectionLost
 from clients.events import Audio, Completed, Event, Started
-from clients.output_file import OutputFile
+from clients.output_file import OutputFile, save_stems
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Music:
     """A finished piece. A field is None where the server did not say."""
 
     path: Path
+    stems: Mapping[str, Path]  # saved beside it, where they were asked for
     audio: bytes = field(repr=False)  # the file at `path`, whole
     seed: int | None
     sample_rate: int | None
@@ -53,8 +55,10 @@ class Recording:
         if end is None:
             raise ConnectionLost("there is nothing to save: the stream had no completed event")
         seed = start.seed if end.seed is None else end.seed
+        path = output.save(end.audio, seed)
         return Music(
-            path=output.save(end.audio, seed),
+            path=path,
+            stems=save_stems(path, end.stems),
             audio=end.audio,
             seed=seed,
             sample_rate=end.sample_rate or start.sample_rate,

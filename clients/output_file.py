@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,14 @@ from clients.errors import BadRequest
 from clients.request import Fields, Format
 
 OUTPUT_DIR = Path("output")
-FORMATS: dict[str, Format] = {".wav": "wav", ".flac": "flac", ".ogg": "ogg", ".mp3": "mp3"}
+FORMATS: dict[str, Format] = {
+    ".wav": "wav",
+    ".flac": "flac",
+    ".ogg": "ogg",
+    ".mp3": "mp3",
+    ".mid": "midi",
+}
+EXTENSIONS = {file_format: extension for extension, file_format in FORMATS.items()}
 DEFAULT_FORMAT: Format = "wav"
 MAX_NAME_BYTES = 80  # file systems allow 255; seed, number and extension come on top
 MAX_SAME_NAMES = 10_000
@@ -32,7 +40,7 @@ class OutputFile:
     def __init__(self, out: str | Path | None, description: str, file_format: Format) -> None:
         path = OUTPUT_DIR if out is None else Path(out)
         self._description = description
-        self._extension = "." + file_format
+        self._extension = EXTENSIONS[file_format]
         self._is_directory = out is None or path.is_dir() or str(out).endswith(("/", os.sep))
         self._path = path
         (path if self._is_directory else path.parent).mkdir(parents=True, exist_ok=True)
@@ -73,6 +81,16 @@ def choose_format(out: str | Path | None, fields: Fields) -> Format:
     if asked and named and asked != named:
         raise BadRequest(f"{out} is no name for a {asked} file: change one of them", "format")
     return asked or named or DEFAULT_FORMAT
+
+
+def save_stems(path: Path, stems: Mapping[str, bytes]) -> dict[str, Path]:
+    """Write each stem beside `path`: `song.wav` gets `song-drums.wav`. A score's are WAV."""
+    extension = EXTENSIONS["wav"] if path.suffix == EXTENSIONS["midi"] else path.suffix
+    saved = {}
+    for name, audio in stems.items():
+        saved[name] = path.with_name(f"{path.stem}-{slug(name)}{extension}")
+        saved[name].write_bytes(audio)
+    return saved
 
 
 def slug(description: str) -> str:

@@ -25,7 +25,7 @@ HEADERS = {
     "Accept-Encoding": "identity",  # a compressor between would hold events back
 }
 
-Format = Literal["wav", "flac", "ogg", "mp3"]
+Format = Literal["wav", "flac", "ogg", "mp3", "midi"]
 
 
 class Fields(TypedDict, total=False):
@@ -43,6 +43,7 @@ class Fields(TypedDict, total=False):
     top_p: float | None
     cfg_coef: float | None  # how closely to follow the description
     mbd: bool | None  # multi-band diffusion decoder
+    stems: bool | None  # the parts too, where the model has them
     bpm: int | None
     scale: str | None
     density: float | None

@@ -1,7 +1,7 @@
 """What happens to a request: the typed events that flow from a model up to the wire.
 
-A model yields `Progress`, `AudioChunk` and `Warning`; the service adds the others. A leaf word:
-every layer may use it, it imports nothing of ours but the error tree.
+A model yields `Progress`, `AudioChunk`, `Document` and `Warning`; the service adds the others.
+A leaf word: every layer may use it, it imports nothing of ours but the error tree.
 """
 
 from __future__ import annotations
@@ -63,14 +63,24 @@ class Progress:
 class AudioChunk:
     """Sound, as it is made: float32 `samples` [channels, n], nominally within ±1.
 
-    The chunks of one `take`, joined, are its whole sound. The service numbers them (`sequence`,
-    by take) and fills in `pace`.
+    The chunks of one `take`, joined, are its whole sound. `stems`, where they were asked for, are
+    the parts that sum to it, each of the same shape. The service numbers the chunks (`sequence`, by
+    take) and fills in `pace`.
     """
 
     samples: Samples
     take: int = 0
+    stems: Mapping[str, Samples] = field(default_factory=dict)
     sequence: int = 0
     pace: Pace | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a model made besides sound, as a file: a score, say. `format` is one it declares."""
+
+    format: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,6 @@ class Cancelled:
     reason: str
 
 
-ModelEvent: TypeAlias = Progress | AudioChunk | Warning
+ModelEvent: TypeAlias = Progress | AudioChunk | Document | Warning
 Outcome: TypeAlias = Completed | Failed | Cancelled
 Event: TypeAlias = Queued | Started | ModelEvent | Outcome

@@ -39,6 +39,7 @@ class GenerationRequest:
 
     # Abilities: refused by a model that lacks them.
     multiband_diffusion: bool = False
+    stems: bool = False
 
     @property
     def num_seconds(self) -> int:

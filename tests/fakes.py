@@ -11,7 +11,7 @@ import numpy as np
 from loguru import logger
 
 from server.errors import ModelBroken, TooLarge
-from server.events import AudioChunk, ModelEvent, Progress, Samples, Warning
+from server.events import AudioChunk, Document, ModelEvent, Progress, Samples, Warning
 from server.generation import GenerationRequest
 from server.models.base import Availability, Control, Model, ModelInfo, ModelOptions
 from server.models.threaded import ThreadedModel
@@ -48,7 +48,8 @@ class Ticking(ThreadedModel):
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         controls = (Control("bpm", "integer", "tempo", 60, 200, 120),)
-        super().__init__(info(name, controls=controls), options)
+        able = {"abilities": frozenset({"stems"}), "formats": ("midi",)}
+        super().__init__(info(name, controls=controls, **able), options)
 
     def interpret(self, request: GenerationRequest) -> dict[str, object]:
         return {"step_seconds": step_seconds(request.prompt)}
@@ -66,8 +67,12 @@ class Ticking(ThreadedModel):
                     logger.info("from the model's thread")
                 if "warn" in request.prompt and second == 0:
                     yield Warning("test", "as asked")
-                yield AudioChunk(tone(request.drawn_seed, second))
+                sound = tone(request.drawn_seed, second)
+                stems = {"low": sound / 4, "high": sound * 3 / 4} if request.stems else {}
+                yield AudioChunk(sound, stems=stems)
                 yield Progress(100 * (second + 1) / request.num_seconds)
+            if request.format == "midi":
+                yield Document("midi", b"MThd and so on")
         finally:
             self._count(-1)
 

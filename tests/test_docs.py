@@ -88,4 +88,3 @@ def test_the_life_of_a_request_is_ten_lines_that_name_files() -> None:
 
 def line_with(text: str, words: str) -> str:
     return next(line for line in text.splitlines() if words in line and line.startswith("|"))
-

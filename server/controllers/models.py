@@ -110,7 +110,7 @@ def _body(entry: Entry, default_model: str) -> ModelBody:
         sample_rate=info.sample_rate,
         channels=info.channels,
         limits=_limits(info),
-        formats=list(FORMATS),
+        formats=[*FORMATS, *info.formats],
         licence=Licence(code=info.code_licence, weights=info.weights_licence),
     )
 

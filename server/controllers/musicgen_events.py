@@ -69,7 +69,7 @@ class WarningEvent(BaseModel):
 
 
 class CompletedEvent(BaseModel):
-    """The last event of a success."""
+    """The last event of a success. `stems` stands in it if they were asked for."""
 
     event: Literal["completed"] = "completed"
     audio: str = Field(description="base64 of the complete file, a WAV unless `format` says else")
@@ -80,6 +80,9 @@ class CompletedEvent(BaseModel):
     sample_rate: int
     channels: int
     duration: int = Field(description="seconds")
+    stems: dict[str, str] = Field(
+        default_factory=dict, description="name → base64 of a file; they sum to `audio`"
+    )
 
 
 class ErrorEvent(BaseModel):
@@ -100,8 +103,18 @@ EVENTS: tuple[type[BaseModel], ...] = (
     CompletedEvent,
     ErrorEvent,
 )
-#: OpenAPI 3.1 has no word for a stream of events: this is the schema of one.
-EVENT_SCHEMA = {"oneOf": [reference(event) for event in EVENTS]}
+#: One event of the stream, in the form that OpenAPI 3.2 gives server-sent events.
+EVENT_SCHEMA = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"oneOf": [reference(event) for event in EVENTS]},
+        }
+    },
+}
 
 #: One short example each, for the interface description.
 EXAMPLE_STREAM = """\

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import threading
-import time
-from collections.abc import AsyncIterator, Callable
-from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from server.audio.formats import encode
-from server.audio.waveform import to_pcm16
 from server.controllers.bodies import Body, Integer, Seed, Text, read_json, validate
-from server.controllers.musicgen_events import (
-    EVENT_SCHEMA,
-    EXAMPLE_STREAM,
-    AudioEvent,
-    CompletedEvent,
-    ErrorEvent,
-    ProgressEvent,
-    QueuedEvent,
-    StartEvent,
-    WarningEvent,
-)
+from server.controllers.musicgen_events import EVENT_SCHEMA, EXAMPLE_STREAM
+from server.controllers.musicgen_messages import Messages
 from server.controllers.openapi import json_body
-from server.controllers.problems import ErrorBody, as_json, route_class, said
-from server.controllers.responses import JobResponse, with_heartbeat
+from server.controllers.problems import ErrorBody, as_json, route_class
+from server.controllers.responses import JobResponse
 from server.errors import ContinuoError
-from server.events import (
-    AudioChunk,
-    Cancelled,
-    Event,
-    Failed,
-    Pace,
-    Progress,
-    Queued,
-    Started,
-    Warning,
-)
 from server.generation import GenerationRequest
 from server.service.generation import GenerationService
-from server.service.jobs import Job
 
 DIALECT = "musicgen-sse"
-#: Clients are promised a progress event every two seconds; half of that leaves room for delays.
-HEARTBEAT_SECONDS = 1.0
 #: Whole files encoded at once; more would only take turns on the cores.
 NUM_ENCODERS = 2
 
@@ -59,7 +29,6 @@ WIRE_NAMES = {
     "guidance": "cfg_coef",
     "multiband_diffusion": "mbd",
 }
-T = TypeVar("T")
 
 
 class GenerateMusic(Body):
@@ -75,7 +44,10 @@ class GenerateMusic(Body):
     model: Text | None = Field(None, description="a name of /api/v1/models; else the default")
     seed: Seed | None = Field(None, description="drawn and told if not sent")
     stream_audio: bool = Field(False, description="send `audio` events while it is made")
-    format: Literal["wav", "flac", "ogg", "mp3"] = Field("wav", description="of `completed`")
+    format: Literal["wav", "flac", "ogg", "mp3", "midi"] = Field(
+        "wav", description="of `completed`; midi for models that write scores"
+    )
+    stems: bool = Field(False, description="send the parts too, where a model has them")
     bpm: Integer | None = Field(None, description="beats a minute, for models that have it")
     scale: Text | None = Field(None, description="for example C_MAJOR_A_MINOR")
     density: float | None = Field(None, ge=0, le=1, description="how much goes on")
@@ -88,145 +60,6 @@ def to_request(body: GenerateMusic) -> GenerationRequest:
     sent = body.model_dump(include=body.model_fields_set - {"stream_audio"})
     fields = {words.get(name, name): value for name, value in sent.items()}
     return GenerationRequest(**{k: v for k, v in fields.items() if v is not None})
-
-
-class Messages:
-    """A job's log as this dialect's messages, with a heartbeat."""
-
-    def __init__(
-        self, job: Job, stream_audio: bool, encoders: CapacityLimiter, debug: bool
-    ) -> None:
-        self._job = job
-        self._debug = debug
-        self._stream_audio = stream_audio
-        self._encoders = encoders
-        self._repeated: QueuedEvent | ProgressEvent | None = None
-        self._repeated_at = 0.0
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return with_heartbeat(self._from_log(), self._silent_seconds, self._beat)
-
-    async def _from_log(self) -> AsyncIterator[bytes]:
-        async for event in self._job.log.read():
-            message = await self._to_wire(event)
-            if message:
-                yield message
-
-    async def _to_wire(self, event: Event) -> bytes:
-        """The event as a message; empty where this client is not told."""
-        match event:
-            case Queued(position, eta_seconds):
-                return self._repeatable(QueuedEvent(position=position, eta_seconds=eta_seconds))
-            case Started():
-                self._repeatable(_progress(0, Pace(None, event.duration_seconds)))
-                return _message(_start(self._job, event))
-            case Progress(percent, pace):
-                return self._repeatable(_progress(percent, pace))
-            case AudioChunk():
-                if not self._stream_audio:
-                    return b""
-                return await to_thread.run_sync(partial(_audio, self._job, event))
-            case Warning(code, message):
-                return _message(WarningEvent(code=code, message=message))
-            case Failed(error):
-                return _message(_error(self._job, said(error, self._debug), error.code))
-            case Cancelled(reason):
-                return _message(_error(self._job, reason, "cancelled"))
-            case _:
-                return await self._completed()
-
-    async def _completed(self) -> bytes:
-        """The whole sound. A client that leaves meanwhile stops the encoding."""
-        left = threading.Event()
-        encoding = partial(_completed, self._job, left.is_set)
-        try:
-            return await to_thread.run_sync(
-                encoding, abandon_on_cancel=True, limiter=self._encoders
-            )
-        finally:
-            left.set()
-
-    def _repeatable(self, event: QueuedEvent | ProgressEvent) -> bytes:
-        self._repeated, self._repeated_at = event, time.monotonic()
-        return _message(event)
-
-    def _beat(self) -> bytes:
-        assert self._repeated is not None  # or _silent_seconds would not end
-        return self._repeatable(self._repeated)
-
-    def _silent_seconds(self) -> float | None:
-        """How long from now nothing may be said; None before there is anything to repeat."""
-        if self._repeated is None:
-            return None
-        return max(0.0, self._repeated_at + HEARTBEAT_SECONDS - time.monotonic())
-
-
-def _message(event: BaseModel) -> bytes:
-    """Exactly one `data: ` line and a blank one."""
-    return b"data: " + event.model_dump_json().encode() + b"\n\n"
-
-
-def _message_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
-    """The same with `audio` in base64 put in its place, without copying megabytes again."""
-    head, tail = _message(event).split(b'"audio":""', 1)
-    return b"".join((head, b'"audio":"', base64.b64encode(audio), b'"', tail))
-
-
-def _start(job: Job, event: Started) -> StartEvent:
-    return StartEvent(
-        job_id=job.id,
-        model=event.model,
-        seed=event.seed,
-        sample_rate=event.sample_rate,
-        channels=event.channels,
-        duration=event.duration_seconds,
-        interpretation=dict(event.interpretation),
-    )
-
-
-def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
-    assert pace is not None  # a job's log has no other
-    return ProgressEvent(
-        progress=round(percent, 1),
-        realtime_factor=pace.realtime_factor,
-        buffer_seconds=pace.buffer_seconds,
-    )
-
-
-def _error(job: Job, message: str, code: str) -> ErrorEvent:
-    return ErrorEvent(message=message, error=code, job_id=job.id)
-
-
-def _audio(job: Job, chunk: AudioChunk) -> bytes:
-    """Blocking: runs on a worker thread."""
-    assert chunk.pace is not None
-    event = AudioEvent(
-        audio="",
-        sequence=chunk.sequence,
-        take=chunk.take,
-        sample_rate=job.info.sample_rate,
-        channels=job.info.channels,
-        realtime_factor=chunk.pace.realtime_factor,
-        buffer_seconds=chunk.pace.buffer_seconds,
-    )
-    return _message_with_audio(event, to_pcm16(chunk.samples).tobytes())
-
-
-def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
-    """Blocking: runs on a worker thread."""
-    request, info = job.request, job.info
-    file = encode(job.log.chunks(0), info.sample_rate, info.channels, request.format, stopped)
-    event = CompletedEvent(
-        audio="",
-        format=request.format,
-        job_id=job.id,
-        model=info.name,
-        seed=request.drawn_seed,
-        sample_rate=info.sample_rate,
-        channels=info.channels,
-        duration=request.num_seconds,
-    )
-    return _message_with_audio(event, file)
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {

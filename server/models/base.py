@@ -63,6 +63,8 @@ class ModelInfo:
     default_duration_seconds: int = 30
     max_prompt_characters: int = 10_000
     abilities: frozenset[str] = frozenset()
+    #: Formats of the documents it makes, beside the audio formats that every model has.
+    formats: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     availability: Availability = Availability()
 

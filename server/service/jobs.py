@@ -15,13 +15,13 @@ from server.events import (
     AudioChunk,
     Cancelled,
     Completed,
+    Document,
     Event,
     Failed,
     ModelEvent,
     Outcome,
     Progress,
     Queued,
-    Samples,
     Started,
 )
 from server.generation import GenerationRequest
@@ -77,9 +77,14 @@ class EventLog:
                 return
             await self._grown.wait()
 
-    def chunks(self, take: int) -> list[Samples]:
-        """The sound of a take so far, each [channels, n]."""
-        return [e.samples for e in self._events if isinstance(e, AudioChunk) and e.take == take]
+    def chunks(self, take: int) -> list[AudioChunk]:
+        """The sound of a take so far."""
+        return [e for e in self._events if isinstance(e, AudioChunk) and e.take == take]
+
+    def document(self, format: str) -> bytes | None:
+        """The document of that format, if the model made one."""
+        found = [e for e in self._events if isinstance(e, Document) and e.format == format]
+        return found[-1].content if found else None
 
 
 class Job:

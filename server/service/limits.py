@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
+from server.audio.formats import FORMATS
 from server.errors import BadRequest, Unsupported, echo
 from server.generation import MAX_SEED, GenerationRequest
 from server.models.base import Control, ModelInfo
@@ -12,7 +13,7 @@ from server.models.base import Control, ModelInfo
 #: Published clients send these to every model; one that has no use for them ignores them.
 ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
 MUSICAL_CONTROLS = ("bpm", "scale", "density", "brightness")
-ABILITIES = ("multiband_diffusion",)
+ABILITIES = ("multiband_diffusion", "stems")
 #: A drawn seed fits the narrowest of the models behind us (int32).
 MAX_DRAWN_SEED = 2**31 - 1
 
@@ -21,6 +22,7 @@ def resolve(request: GenerationRequest, info: ModelInfo) -> GenerationRequest:
     """The request as `info`'s model will see it. Raises `BadRequest` or `Unsupported`."""
     _check_prompt(request.prompt, info)
     _check_abilities(request, info)
+    _check_format(request.format, info)
     _check_controls(request, info)
     return replace(
         request,
@@ -59,6 +61,12 @@ def _check_abilities(request: GenerationRequest, info: ModelInfo) -> None:
         if getattr(request, ability) and ability not in info.abilities:
             name = ability.replace("_", " ")
             raise Unsupported(ability, f"is asked for, but {info.name} has no {name}; leave it out")
+
+
+def _check_format(format: str, info: ModelInfo) -> None:
+    formats = (*FORMATS, *info.formats)
+    if format not in formats:
+        raise BadRequest.value("format", f"one of {', '.join(formats)} for {info.name}", format)
 
 
 def _check_controls(request: GenerationRequest, info: ModelInfo) -> None:

@@ -35,7 +35,7 @@ BAD_FIELDS = [
     ({"seed": 2**32}, "seed", "an integer from 0 to 4294967295; got 4294967296"),
     ({"model": "nope"}, "model", "'nope' is not served here; there is:"),
     ({"model": 5}, "model", "must be a string"),
-    ({"format": "aiff"}, "format", "one of wav, flac, ogg, mp3; got 'aiff'"),
+    ({"format": "aiff"}, "format", "one of wav, flac, ogg, mp3, midi; got 'aiff'"),
     ({"stream_audio": "yes"}, "stream_audio", "true or false"),
     ({"bpm": 300}, "bpm", "an integer from 60 to 200 for ticking; got 300"),
     ({"scale": "H_MAJOR"}, "scale", "is not understood by ticking"),

@@ -121,7 +121,8 @@ def test_the_description_has_routes_fields_ranges_errors_and_events(server: Live
     assert fields["duration"]["default"] == 30
     assert {"200", "400", "413", "500", "503"} <= set(operation["responses"])
     stream = operation["responses"]["200"]["content"]["text/event-stream"]
-    events = [resolve(description, option)["title"] for option in stream["schema"]["oneOf"]]
+    options = stream["schema"]["properties"]["data"]["contentSchema"]["oneOf"]
+    events = [resolve(description, option)["title"] for option in options]
     assert events == [event.__name__ for event in EVENTS]
     assert '"event":"completed"' in stream["example"]
     for reference in references(description):

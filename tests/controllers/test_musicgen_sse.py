@@ -96,7 +96,32 @@ def test_every_format(server: Live, name: str) -> None:
 
 
 def test_the_body_offers_every_format() -> None:
-    assert GenerateMusic.model_json_schema()["properties"]["format"]["enum"] == list(FORMATS)
+    offered = GenerateMusic.model_json_schema()["properties"]["format"]["enum"]
+    assert offered == [*FORMATS, "midi"]
+
+
+def test_a_document_of_the_models_own(server: Live) -> None:
+    completed = server.events(description="x", format="midi")[-1]
+    assert completed["format"] == "midi"
+    assert base64.b64decode(completed["audio"]) == b"MThd and so on"
+    refused = server.post(description="x", format="midi", model="weighted")
+    assert refused.status_code == 400
+    assert "one of wav, flac, ogg, mp3 for weighted; got 'midi'" in refused.json()["message"]
+
+
+def test_stems_sum_to_the_mix(server: Live) -> None:
+    completed = server.events(description="x", duration=2, stems=True)[-1]
+    files = {"mix": completed["audio"], **completed["stems"]}
+    pcm = {
+        name: soundfile.read(io.BytesIO(base64.b64decode(file)), dtype="int16")[0].astype(int)
+        for name, file in files.items()
+    }
+    assert set(pcm) == {"mix", "low", "high"}
+    assert np.abs(pcm["low"] + pcm["high"] - pcm["mix"]).max() <= 1  # each is rounded by itself
+    assert "stems" not in server.events(description="x")[-1]
+    refused = server.post(description="x", stems=True, model="weighted")
+    assert refused.status_code == 400
+    assert refused.json()["field"] == "stems"
 
 
 def test_only_what_was_sent_reaches_the_model() -> None:

@@ -65,4 +65,4 @@ async def test_chunks_are_numbered_by_take() -> None:
     chunks = [e for e in job.log._events if isinstance(e, AudioChunk)]
     assert [(c.take, c.sequence) for c in chunks] == [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)]
     assert len(job.log.chunks(1)) == 3
-    assert np.array_equal(job.log.chunks(0)[1], tone(0, 0))
+    assert np.array_equal(job.log.chunks(0)[1].samples, tone(0, 0))

@@ -1,0 +1,210 @@
+"""A job's log as the messages of the MusicGen SSE dialect."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+
+from anyio import CapacityLimiter, to_thread
+from pydantic import BaseModel
+
+from server.audio.formats import FORMATS, encode
+from server.audio.waveform import to_pcm16
+from server.controllers.musicgen_events import (
+    AudioEvent,
+    CompletedEvent,
+    ErrorEvent,
+    ProgressEvent,
+    QueuedEvent,
+    StartEvent,
+    WarningEvent,
+)
+from server.controllers.problems import said
+from server.controllers.responses import with_heartbeat
+from server.events import (
+    AudioChunk,
+    Cancelled,
+    Completed,
+    Document,
+    Event,
+    Failed,
+    Pace,
+    Progress,
+    Queued,
+    Samples,
+    Started,
+    Warning,
+)
+from server.service.jobs import Job
+
+#: Clients are promised a progress event every two seconds; half of that leaves room for delays.
+HEARTBEAT_SECONDS = 1.0
+
+
+class Messages:
+    """A job's log as this dialect's messages, with a heartbeat."""
+
+    def __init__(
+        self, job: Job, stream_audio: bool, encoders: CapacityLimiter, debug: bool
+    ) -> None:
+        self._job = job
+        self._debug = debug
+        self._stream_audio = stream_audio
+        self._encoders = encoders
+        self._repeated: QueuedEvent | ProgressEvent | None = None
+        self._repeated_at = 0.0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return with_heartbeat(self._from_log(), self._silent_seconds, self._beat)
+
+    async def _from_log(self) -> AsyncIterator[bytes]:
+        async for event in self._job.log.read():
+            message = await self._to_wire(event)
+            if message:
+                yield message
+
+    async def _to_wire(self, event: Event) -> bytes:
+        """The event as a message; empty where this client is not told."""
+        match event:
+            case AudioChunk():
+                if not self._stream_audio:
+                    return b""
+                return await to_thread.run_sync(_audio, self._job, event)
+            case Completed():
+                return await self._completed()
+            case Started():
+                self._repeatable(_progress(0, Pace(None, event.duration_seconds)))
+                return _message(_start(self._job, event))
+            case Queued(position, eta_seconds):
+                return self._repeatable(QueuedEvent(position=position, eta_seconds=eta_seconds))
+            case Progress(percent, pace):
+                return self._repeatable(_progress(percent, pace))
+            case Warning(code, message):
+                return _message(WarningEvent(code=code, message=message))
+            case Document():
+                return b""  # it is in `completed`, if it was asked for
+            case Failed() | Cancelled():
+                return _message(self._error(event))
+
+    def _error(self, event: Failed | Cancelled) -> ErrorEvent:
+        if isinstance(event, Cancelled):
+            return ErrorEvent(message=event.reason, error="cancelled", job_id=self._job.id)
+        message = said(event.error, self._debug)
+        return ErrorEvent(message=message, error=event.error.code, job_id=self._job.id)
+
+    async def _completed(self) -> bytes:
+        """The whole sound. A client that leaves meanwhile stops the encoding."""
+        left = threading.Event()
+        encoding = partial(_completed, self._job, left.is_set)
+        try:
+            return await to_thread.run_sync(
+                encoding, abandon_on_cancel=True, limiter=self._encoders
+            )
+        finally:
+            left.set()
+
+    def _repeatable(self, event: QueuedEvent | ProgressEvent) -> bytes:
+        self._repeated, self._repeated_at = event, time.monotonic()
+        return _message(event)
+
+    def _beat(self) -> bytes:
+        assert self._repeated is not None  # or _silent_seconds would not end
+        return self._repeatable(self._repeated)
+
+    def _silent_seconds(self) -> float | None:
+        """How long from now nothing may be said; None before there is anything to repeat."""
+        if self._repeated is None:
+            return None
+        return max(0.0, self._repeated_at + HEARTBEAT_SECONDS - time.monotonic())
+
+
+def _message(event: BaseModel) -> bytes:
+    """Exactly one `data: ` line and a blank one."""
+    unasked = {"stems"} if isinstance(event, CompletedEvent) and not event.stems else None
+    return b"data: " + event.model_dump_json(exclude=unasked).encode() + b"\n\n"
+
+
+def _message_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
+    """The same with `audio` in base64 put in its place, without copying megabytes again."""
+    head, tail = _message(event).split(b'"audio":""', 1)
+    return b"".join((head, b'"audio":"', base64.b64encode(audio), b'"', tail))
+
+
+def _start(job: Job, event: Started) -> StartEvent:
+    return StartEvent(
+        job_id=job.id,
+        model=event.model,
+        seed=event.seed,
+        sample_rate=event.sample_rate,
+        channels=event.channels,
+        duration=event.duration_seconds,
+        interpretation=dict(event.interpretation),
+    )
+
+
+def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
+    assert pace is not None  # a job's log has no other
+    return ProgressEvent(
+        progress=round(percent, 1),
+        realtime_factor=pace.realtime_factor,
+        buffer_seconds=pace.buffer_seconds,
+    )
+
+
+def _audio(job: Job, chunk: AudioChunk) -> bytes:
+    """Blocking: runs on a worker thread."""
+    assert chunk.pace is not None
+    event = AudioEvent(
+        audio="",
+        sequence=chunk.sequence,
+        take=chunk.take,
+        sample_rate=job.info.sample_rate,
+        channels=job.info.channels,
+        realtime_factor=chunk.pace.realtime_factor,
+        buffer_seconds=chunk.pace.buffer_seconds,
+    )
+    return _message_with_audio(event, to_pcm16(chunk.samples).tobytes())
+
+
+def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
+    """Blocking: runs on a worker thread."""
+    request, info = job.request, job.info
+    event = CompletedEvent(
+        audio="",
+        format=request.format,
+        job_id=job.id,
+        model=info.name,
+        seed=request.drawn_seed,
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        duration=request.num_seconds,
+        stems=_stems(job, stopped),
+    )
+    return _message_with_audio(event, _whole(job, stopped))
+
+
+def _whole(job: Job, stopped: Callable[[], bool]) -> bytes:
+    """The file that was asked for: the model's own document, or the sound of take 0."""
+    document = job.log.document(job.request.format)
+    if document is not None:
+        return document
+    sound = (chunk.samples for chunk in job.log.chunks(0))
+    return _encoded(job, sound, job.request.format, stopped)
+
+
+def _stems(job: Job, stopped: Callable[[], bool]) -> dict[str, str]:
+    """Each stem as a file: in the format asked for, or WAV where that is no audio format."""
+    chunks = job.log.chunks(0)
+    format = job.request.format if job.request.format in FORMATS else "wav"
+    stems = {}
+    for name in chunks[0].stems if chunks else ():
+        file = _encoded(job, (chunk.stems[name] for chunk in chunks), format, stopped)
+        stems[name] = base64.b64encode(file).decode()
+    return stems
+
+
+def _encoded(job: Job, sound: Iterable[Samples], format: str, stopped: Callable[[], bool]) -> bytes:
+    return encode(sound, job.info.sample_rate, job.info.channels, format, stopped)
