@@ -181,7 +181,6 @@ class GenerationService:
         except ContinuoError as error:
             outcome = Failed(error)
         except Exception as cause:
-            logger.exception("Job {} failed", job.id)
             failure = GenerationError("the model failed; the server's log says why")
             failure.__cause__ = cause
             outcome = Failed(failure)
@@ -204,7 +203,10 @@ class GenerationService:
         self.metrics.requests.labels(job.dialect, job.info.name, job.state.value).inc()
         self._measure(job)
         if isinstance(outcome, Failed):
-            logger.error("Job {} failed: {}", job.id, outcome.error)
+            cause = outcome.error.__cause__
+            logger.opt(exception=cause).error("Job {} failed: {}", job.id, outcome.error)
+            if cause is not None:  # its frames hold the job, which holds it: megabytes in a circle
+                cause.__traceback__ = None
             if isinstance(outcome.error, ModelBroken):
                 self._break(outcome.error)
         elif isinstance(outcome, Cancelled):
