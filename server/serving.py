@@ -80,7 +80,8 @@ def _serve(
     except (ImportError, AttributeError) as error:
         raise WrongSetting(f"EXTRA_MODELS: {error}") from None
     config = uvicorn.Config(app, log_config=None, **options)
-    server = Server(config, app.state.service, settings.drain_seconds)
+    drain_seconds = 0.0 if settings.debug else settings.drain_seconds  # a reload is not waited for
+    server = Server(config, app.state.service, drain_seconds)
     try:
         server.run(sockets)
     except SystemExit:  # uvicorn has logged why it cannot listen
@@ -139,10 +140,8 @@ class Server(uvicorn.Server):
         self._ending = asyncio.ensure_future(ending)
 
     def _announce(self) -> None:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        shown = "127.0.0.1" if ip_address(host).is_unspecified else host
-        url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-        logger.info("Continuo {} listens on {} (try {}/docs)", __version__, url, url)
+        url = _url(self.servers[0].sockets[0], "https" if self.config.ssl else "http")
+        logger.info("Continuo {} listens on {}", __version__, url)
         logger.info(
             "It serves model {}. Another: --music_model_name NAME, or make run MODEL=NAME; "
             "/api/v1/models lists what there is",
@@ -159,3 +158,12 @@ class Server(uvicorn.Server):
         await self._service.drain(0)
         logger.critical("Exit code {}: to be started again by a supervisor", EXIT_BROKEN)
         os._exit(EXIT_BROKEN)
+
+
+def _url(listener: socket.socket, scheme: str) -> str:
+    """Where a listener can be reached from this machine."""
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"socket {listener.getsockname()}"
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if ip_address(host).is_unspecified else host
+    return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"

@@ -155,6 +155,18 @@ def test_uvicorn_config_is_really_used(tmp_path: Path) -> None:
         assert description["servers"] == [{"url": "/music"}]
 
 
+def test_a_unix_socket_by_uvicorn_config(tmp_path: Path) -> None:
+    address = tmp_path / "continuo.sock"
+    (tmp_path / "uvicorn_config.json").write_text(json.dumps({"uds": str(address)}))
+    with running(tmp_path, wait=False) as server:
+        deadline = time.monotonic() + 20
+        while f"listens on socket {address}" not in server.log:
+            assert time.monotonic() < deadline, server.log
+            time.sleep(0.05)
+        client = httpx.Client(transport=httpx.HTTPTransport(uds=str(address)))
+        assert client.get("http://continuo/health").status_code == 200
+
+
 def test_flags_win_over_the_environment_and_that_over_dot_env(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DEFAULT_MODEL=no-such\nLOG_LEVEL=nonsense\nMAX_BATCH=3\n")
     flags = ("--music_model_name", "weighted")
