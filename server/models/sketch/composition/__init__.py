@@ -1,0 +1,1 @@
+"""Writes the score: form, harmony, bass, drums, melody."""

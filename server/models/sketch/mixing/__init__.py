@@ -1,0 +1,1 @@
+"""Puts the sounds together: tracks, buses, effects and the master."""

@@ -1,0 +1,1 @@
+"""Makes the sound of single notes and drum hits."""

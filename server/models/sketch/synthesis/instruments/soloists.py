@@ -1,0 +1,203 @@
+"""Solo winds, bows, voices and synthesizer leads."""
+
+from __future__ import annotations
+
+from server.models.sketch.synthesis.instruments.instrument import Instrument
+from server.models.sketch.synthesis.instruments.shapes import AAH, BOW, PAIR, REED
+from server.models.sketch.synthesis.patch import Formant, LoopPatch, StringPatch
+
+LEADS: dict[str, Instrument] = {
+    "flute": Instrument(
+        LoopPatch(
+            (1.0, 0.5, 0.16, 0.07, 0.03, 0.015),
+            6000,
+            attack_seconds=0.05,
+            release_seconds=0.09,
+            vibrato_cents=14.0,
+            breath=0.1,
+        ),
+        73,
+        60,
+        98,
+    ),
+    "dizi": Instrument(
+        LoopPatch(
+            (1.0, 0.75, 0.5, 0.32, 0.24, 0.16, 0.1, 0.06),
+            9000,
+            attack_seconds=0.035,
+            release_seconds=0.07,
+            vibrato_cents=18.0,
+            vibrato_hz=5.8,
+            breath=0.14,
+        ),
+        77,
+        60,
+        96,
+    ),
+    "erhu": Instrument(
+        LoopPatch(
+            "saw",
+            4200,
+            attack_seconds=0.08,
+            release_seconds=0.12,
+            formants=(Formant(450, 160, 0.9), Formant(950, 300, 1.2), Formant(2800, 900, 0.7)),
+            vibrato_cents=32.0,
+            vibrato_hz=5.9,
+            breath=0.04,
+        ),
+        110,
+        55,
+        91,
+    ),
+    "violin": Instrument(
+        LoopPatch(
+            "saw",
+            5200,
+            attack_seconds=0.07,
+            release_seconds=0.14,
+            formants=BOW,
+            vibrato_cents=24.0,
+            vibrato_hz=5.7,
+            breath=0.03,
+        ),
+        40,
+        55,
+        98,
+    ),
+    "cello": Instrument(
+        LoopPatch(
+            "saw",
+            2800,
+            attack_seconds=0.09,
+            release_seconds=0.2,
+            formants=BOW,
+            vibrato_cents=18.0,
+            vibrato_hz=5.2,
+            breath=0.03,
+        ),
+        42,
+        36,
+        76,
+    ),
+    "clarinet": Instrument(
+        LoopPatch(
+            "square",
+            2600,
+            attack_seconds=0.04,
+            release_seconds=0.08,
+            vibrato_cents=6.0,
+            breath=0.03,
+        ),
+        71,
+        50,
+        91,
+    ),
+    "oboe": Instrument(
+        LoopPatch(
+            "pulse",
+            5000,
+            attack_seconds=0.04,
+            release_seconds=0.08,
+            formants=REED,
+            vibrato_cents=12.0,
+            breath=0.02,
+        ),
+        68,
+        58,
+        91,
+    ),
+    "saxophone": Instrument(
+        LoopPatch(
+            "saw",
+            3200,
+            attack_seconds=0.03,
+            release_seconds=0.09,
+            formants=REED,
+            vibrato_cents=16.0,
+            vibrato_hz=5.0,
+            breath=0.07,
+        ),
+        66,
+        44,
+        88,
+    ),
+    "trumpet": Instrument(
+        LoopPatch(
+            "saw",
+            3800,
+            attack_seconds=0.025,
+            release_seconds=0.07,
+            tracking=0.8,
+            formants=(Formant(1200, 700, 1.0), Formant(2400, 900, 0.6)),
+            vibrato_cents=10.0,
+        ),
+        56,
+        52,
+        88,
+    ),
+    "muted_trumpet": Instrument(
+        LoopPatch(
+            "saw",
+            4200,
+            attack_seconds=0.03,
+            release_seconds=0.07,
+            formants=(Formant(1600, 500, 1.5), Formant(3200, 700, 0.6)),
+            vibrato_cents=12.0,
+        ),
+        59,
+        52,
+        88,
+    ),
+    "harmonica": Instrument(
+        LoopPatch(
+            "pulse",
+            4500,
+            attack_seconds=0.04,
+            release_seconds=0.07,
+            formants=REED,
+            vibrato_cents=20.0,
+            vibrato_hz=6.0,
+            breath=0.06,
+        ),
+        22,
+        55,
+        91,
+    ),
+    "voice": Instrument(
+        LoopPatch(
+            "saw",
+            4200,
+            attack_seconds=0.09,
+            release_seconds=0.18,
+            formants=AAH,
+            vibrato_cents=20.0,
+            vibrato_hz=5.4,
+            breath=0.08,
+        ),
+        54,
+        52,
+        84,
+    ),
+    "saw_lead": Instrument(
+        LoopPatch("saw", 5000, 3000, 0.6, 0.6, 2, 0.006, 0.08, vibrato_cents=10.0, unison=PAIR),
+        81,
+        48,
+        98,
+    ),
+    "square_lead": Instrument(
+        LoopPatch("square", 5200, attack_seconds=0.004, release_seconds=0.06, vibrato_cents=12.0),
+        80,
+        48,
+        98,
+    ),
+    "pulse_arpeggio": Instrument(
+        LoopPatch("pulse", 7000, attack_seconds=0.002, release_seconds=0.01), 80, 48, 98
+    ),
+    "soft_lead": Instrument(
+        LoopPatch("triangle", 3800, attack_seconds=0.012, release_seconds=0.12, vibrato_cents=10.0),
+        80,
+        48,
+        98,
+    ),
+    "sitar": Instrument(StringPatch(2.6, 0.95, 0.06, 0.2), 104, 45, 88),
+}
