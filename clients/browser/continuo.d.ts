@@ -1,6 +1,6 @@
 /** Types of continuo.js. Units are in the names; `duration` is in seconds. */
 
-export type Format = "wav" | "flac" | "ogg" | "mp3";
+export type Format = "wav" | "flac" | "ogg" | "mp3" | "midi";
 
 /** The fields of POST /api/v1/generate_music; what you leave out takes the model's own default. */
 export interface GenerateParams {
@@ -16,6 +16,8 @@ export interface GenerateParams {
   stream_audio?: boolean;
   /** Of the file in `completed`; `wav` unless you say otherwise. */
   format?: Format;
+  /** Send the parts too, where the model has the ability `stems`. */
+  stems?: boolean;
   temperature?: number;
   top_k?: number;
   top_p?: number;
@@ -90,12 +92,7 @@ export interface CompletedEvent {
 }
 
 export type GenerationEvent =
-  | QueuedEvent
-  | StartEvent
-  | ProgressEvent
-  | AudioEvent
-  | WarningEvent
-  | CompletedEvent;
+  QueuedEvent | StartEvent | ProgressEvent | AudioEvent | WarningEvent | CompletedEvent;
 
 export interface Options {
   signal?: AbortSignal;

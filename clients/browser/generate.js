@@ -1,9 +1,21 @@
 /** Speaks the MusicGen SSE dialect: POST /api/v1/generate_music, GET /api/v1/models. */
 
-import { ConnectionLost, errorOf, GenerationFailed, NotReachable, UnexpectedAnswer } from "./errors.js";
+import {
+  ConnectionLost,
+  errorOf,
+  GenerationFailed,
+  NotReachable,
+  UnexpectedAnswer,
+} from "./errors.js";
 import { messages } from "./sse.js";
 
-const MEDIA_TYPES = { wav: "audio/wav", flac: "audio/flac", ogg: "audio/ogg", mp3: "audio/mpeg" };
+const MEDIA_TYPES = {
+  wav: "audio/wav",
+  flac: "audio/flac",
+  ogg: "audio/ogg",
+  mp3: "audio/mpeg",
+  midi: "audio/midi",
+};
 
 /**
  * Makes music, and gives the events as they come, the last one being `completed`.
@@ -62,7 +74,8 @@ function typed(message) {
   if (event.event === "completed") {
     const { audio, stems, ...rest } = event;
     const type = MEDIA_TYPES[event.format] ?? "application/octet-stream";
-    return { ...rest, blob: file(audio, type), stems: files(stems ?? {}, type) };
+    const stemType = event.format === "midi" ? MEDIA_TYPES.wav : type; // a score has no sound
+    return { ...rest, blob: file(audio, type), stems: files(stems ?? {}, stemType) };
   }
   return event;
 }
@@ -76,7 +89,9 @@ function parse(message) {
 }
 
 function files(stems, type) {
-  return Object.fromEntries(Object.entries(stems).map(([name, audio]) => [name, file(audio, type)]));
+  return Object.fromEntries(
+    Object.entries(stems).map(([name, audio]) => [name, file(audio, type)]),
+  );
 }
 
 function file(base64, type) {

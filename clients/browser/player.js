@@ -72,6 +72,7 @@ export class Player extends EventTarget {
   end() {
     this.#complete = true;
     this.#durationSeconds = this.bufferedSeconds;
+    if (this.bufferedSeconds === 0) this.#wanted = false; // nothing will ever be heard
     this.#proceed();
   }
 
@@ -159,7 +160,9 @@ export class Player extends EventTarget {
   }
 
   get #isAtEnd() {
-    return this.#complete && this.#tape !== null && !this.#run && this.#frame >= this.#tape.numFrames;
+    return (
+      this.#complete && this.#tape !== null && !this.#run && this.#frame >= this.#tape.numFrames
+    );
   }
 
   get #isEnough() {

@@ -40,7 +40,7 @@ async function* lines(stream) {
 async function* chunks(stream) {
   const reader = stream.getReader(); // not every browser can iterate over a stream
   try {
-    for (let read; !(read = await reader.read()).done; ) yield read.value;
+    for (let read; !(read = await reader.read()).done;) yield read.value;
   } finally {
     reader.cancel().catch(() => {});
   }

@@ -53,7 +53,10 @@ export function tapeOfWav(file) {
   const { "fmt ": format, data } = parts;
   const isPcm16 = format && data && view.getUint16(format.begin + 14, true) === 16;
   if (!isPcm16) throw new RangeError("the file must be a WAV of 16-bit PCM");
-  const tape = new Tape(view.getUint32(format.begin + 4, true), view.getUint16(format.begin + 2, true));
+  const tape = new Tape(
+    view.getUint32(format.begin + 4, true),
+    view.getUint16(format.begin + 2, true),
+  );
   const numSamples = Math.floor(data.numBytes / 2);
   tape.append(new Int16Array(file.slice(data.begin, data.begin + 2 * numSamples)));
   return tape;
@@ -71,6 +74,7 @@ function* riffParts(view) {
 
 function deinterleaved(samples, channel, channels) {
   const plane = new Float32Array(samples.length / channels);
-  for (let i = 0, j = channel; i < plane.length; i++, j += channels) plane[i] = samples[j] / FULL_SCALE;
+  for (let i = 0, j = channel; i < plane.length; i++, j += channels)
+    plane[i] = samples[j] / FULL_SCALE;
   return plane;
 }

@@ -1,0 +1,42 @@
+import {
+  BadRequest,
+  Busy,
+  ContinuoError,
+  generate,
+  listModels,
+  Player,
+  type GenerateParams,
+  type Model,
+} from "./client/continuo.js";
+
+async function sample(url: string): Promise<Blob | undefined> {
+  const controller = new AbortController();
+  const models: Model[] = await listModels(url, { signal: controller.signal });
+  const params: GenerateParams = { description: "lofi", duration: 10, model: models[0]?.name };
+  const player = new Player({ sampleRate: models[0]?.sample_rate });
+  player.addEventListener("statechange", () => console.log(player.state satisfies string));
+  player.play();
+  try {
+    for await (const event of generate(url, params, { signal: controller.signal })) {
+      player.feed(event);
+      if (event.event === "audio") console.log(event.samples.length, event.take);
+      if (event.event === "start") console.log(event.seed, event.interpretation);
+      if (event.event === "completed") return event.stems["drums"] ?? event.blob;
+    }
+  } catch (error) {
+    if (error instanceof BadRequest) console.log(error.field?.length);
+    else if (error instanceof Busy) console.log((error.retryAfterSeconds ?? 0) + 1);
+    else if (error instanceof ContinuoError) console.log(error.code, error.status);
+  }
+  player.loop = true;
+  player.volume = 0.5;
+  player.seek(player.durationSeconds / 2);
+  await player.load(new Blob());
+  return undefined;
+}
+
+// @ts-expect-error: a description is required
+void generate("", { duration: 3 });
+// @ts-expect-error: there is no such format
+void generate("", { description: "", format: "aiff" });
+void sample;
