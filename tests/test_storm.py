@@ -99,4 +99,4 @@ def test_a_storm_leaves_nothing_behind() -> None:
 
 def num_living_logs() -> int:
     """Logs of jobs that have ended; a thread that rests may hold on to its last one."""
-    return sum(isinstance(thing, EventLog) for thing in gc.get_objects())
+    return sum(type(thing) is EventLog for thing in gc.get_objects())

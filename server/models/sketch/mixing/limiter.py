@@ -30,7 +30,7 @@ class Limiter:
         self._ceiling = gain_of(CEILING_DB)
         self._wanted: list[float] = [1.0] * AHEAD_STEPS
         self._gain = 1.0
-        self._past = np.zeros((2, _TAPS))
+        self._past: Signal = np.zeros((2, _TAPS))
 
     def gains(self, mix: Signal) -> Signal:
         """The gain of the samples `LOOKAHEAD` before those of `mix` [2, n·STEP]: [n·STEP]."""

@@ -39,14 +39,15 @@ class Meter:
 
     def __init__(self) -> None:
         self._sos = _weighting(SAMPLE_RATE // _DECIMATION)
-        self._state = np.zeros((len(self._sos), 2, 2))
+        self._state: Signal = np.zeros((len(self._sos), 2, 2))
         self._skip = 0
 
     def energy(self, stereo: Signal) -> float:
         """The weighted energy of `stereo` [2, n], both channels together, in seconds at power 1."""
         sparse = stereo[:, self._skip :: _DECIMATION]
         self._skip = (self._skip - stereo.shape[1]) % _DECIMATION
-        weighted, self._state = sosfilt(self._sos, sparse, axis=1, zi=self._state)
+        weighted, state = sosfilt(self._sos, sparse, axis=1, zi=self._state)
+        self._state = np.asarray(state, dtype=np.float64)
         squares = np.square(weighted).cumsum(axis=1)[:, -1] if sparse.shape[1] else np.zeros(2)
         return float(squares[0] + squares[1]) * _DECIMATION / SAMPLE_RATE
 

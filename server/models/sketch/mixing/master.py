@@ -62,7 +62,8 @@ class Master:
         """`sounds` without DC, the highs lifted or lowered."""
         if self._toned is None:
             self._toned = np.zeros((*sounds.shape[:2], 2))
-        passed, self._toned = lfilter(*self._toning, sounds, zi=self._toned)
+        passed, state = lfilter(*self._toning, sounds, zi=self._toned)
+        self._toned = np.asarray(state, dtype=np.float64)
         return np.asarray(passed, dtype=np.float64)
 
     def _late(self, sounds: Signal) -> Signal:

@@ -20,9 +20,9 @@ class Reverb:
         gains = [settled(10.0 ** (-3.0 * delay / (_RATE * seconds))) for delay in _DELAYS]
         self._gains = np.array(gains)[:, np.newaxis]
         self._damping = damping
-        self._lines = np.zeros((8, max(_DELAYS)))
-        self._damped = np.zeros((8, 1))
-        self._held = np.zeros((2, 1))
+        self._lines: Signal = np.zeros((8, max(_DELAYS)))
+        self._damped: Signal = np.zeros((8, 1))
+        self._held: Signal = np.zeros((2, 1))
 
     def __call__(self, send: Signal) -> Signal:
         """The reverberation of `send` [n], n even: [2, n]."""
@@ -40,9 +40,10 @@ class Reverb:
             )
             out[0, start:stop] = echoes[0] + echoes[2] - echoes[4] - echoes[6]
             out[1, start:stop] = echoes[1] + echoes[3] - echoes[5] - echoes[7]
-            damped, self._damped = lfilter(
+            damped, state = lfilter(
                 [1.0 - self._damping], [1.0, -self._damping], echoes, axis=1, zi=self._damped
             )
+            self._damped = np.asarray(state, dtype=np.float64)
             lines[:, longest + start : longest + stop] = (
                 _reflected(damped) * self._gains + send[start:stop]
             )

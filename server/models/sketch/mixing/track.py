@@ -25,7 +25,7 @@ class Track:
         self._next = 0
         self._now = 0
         self._gains = np.array(part_gains(part))[:, np.newaxis]
-        self._pending = np.zeros((1, 0))  # mono until a sound is stereo
+        self._pending: Signal = np.zeros((1, 0))  # mono until a sound is stereo
 
     def rendered(self, num_samples: int) -> Signal | None:
         """The next `num_samples`: [2, num_samples], or None where the part is silent."""

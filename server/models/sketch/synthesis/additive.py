@@ -185,7 +185,8 @@ def _raw_amplitudes(patch: LoopPatch, orders: Signal) -> Signal:
         "triangle": odd / (orders * orders),
         "pulse": np.abs(np.sin(np.pi * orders * 0.22)) / orders,
     }
-    return shapes[patch.wave]
+    shape: Signal = shapes[patch.wave]
+    return shape
 
 
 def _low_pass(hertz: Signal, cutoff_hz: float, slope: int) -> Signal:

@@ -31,7 +31,7 @@ _METAL_RATIOS = (1.0, 1.483, 1.8, 2.546, 2.63, 3.897)
 
 def render_drum(drum: Drum, shine: float) -> Signal:
     """One hit at full velocity, panned: [2, n], peak `drum.level` before panning."""
-    mixed = np.zeros(samples_of(max(_seconds(layer) for layer in drum.layers)))
+    mixed: Signal = np.zeros(samples_of(max(_seconds(layer) for layer in drum.layers)))
     for number, layer in enumerate(drum.layers):
         sound = _layer(layer, shine, drum.midi * 8 + number)
         mixed[: len(sound)] += sound
