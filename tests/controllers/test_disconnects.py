@@ -105,7 +105,7 @@ def test_before_the_first_byte(server: Live, leave: Leave, lines: list[str]) -> 
 def test_while_queued(server: Live, leave: Leave, lines: list[str]) -> None:
     blockers = []
     room = server.service.room(server.service.registry.entry("ticking"))
-    while room.num_waiting == 0 or len(blockers) < 5:
+    while room.num_waiting < 3 or len(blockers) < 5:  # those two under load free two slots at most
         blockers.append(open_stream(server.port, description=f"step {STEP_SECONDS}", duration=60))
         time.sleep(0.05)
     before = cancelled(server, "queued")
