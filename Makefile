@@ -12,13 +12,13 @@ export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: run test check bench soak clean
 
-run: $(VENV)/.installed-clients
+run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.installed-musicgen)
 	exec $(BIN)/python -m server $(if $(PORT),--port $(PORT)) $(if $(MODEL),--music_model_name $(MODEL))
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test,musicgen
 	$(BIN)/python -m pytest
 
-soak: $(VENV)/.installed-test
+soak: $(VENV)/.installed-test,musicgen
 	CONTINUO_SOAK=1 $(BIN)/python -m pytest --timeout 3600
 
 check: $(VENV)/.installed-dev
@@ -26,7 +26,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-test,musicgen
 	$(BIN)/python -m benchmarks.streams
 	$(BIN)/python -m benchmarks.sketch --seeds 2 --seconds 20
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -16,7 +17,7 @@ from server.controllers.openapi import describe
 from server.controllers.problems import no_such_route
 from server.metrics import Metrics
 from server.models.base import ModelOptions
-from server.models.registry import CATALOG, Registry
+from server.models.registry import CATALOG, CHECKPOINT_MODEL, Registry
 from server.service.generation import GenerationService
 from server.settings import Settings
 
@@ -46,17 +47,28 @@ def create_app(settings: Settings) -> FastAPI:
 
 def create_service(settings: Settings) -> GenerationService:
     """The service over the models of `settings`."""
+    checkpoints = _checkpoints(settings.music_model_name)
     options = ModelOptions(
         models_dir=settings.models_dir,
         device=settings.device,
         precision=settings.precision,
         max_batch=settings.max_batch,
+        first_audio_seconds=settings.first_audio_seconds,
+        checkpoints=checkpoints,
     )
-    registry = Registry({**CATALOG, **settings.extra_catalog}, options)
-    registry.entry(settings.music_model_name)
+    own = dict.fromkeys(checkpoints, CHECKPOINT_MODEL)
+    registry = Registry({**CATALOG, **own, **settings.extra_catalog}, options)
+    default = registry.entry(next(iter(checkpoints), settings.music_model_name))
     return GenerationService(
-        registry, Metrics(), settings.music_model_name, settings.step_timeout_seconds
+        registry, Metrics(), default.model.info.name, settings.step_timeout_seconds
     )
+
+
+def _checkpoints(model_name: str) -> dict[str, Path]:
+    """The folder that the operator named in place of a model, under the name it is served by."""
+    folder = Path(model_name)
+    given_as_path = folder.is_absolute() or model_name.startswith(".")
+    return {folder.resolve().name: folder} if given_as_path and folder.is_dir() else {}
 
 
 def _add_routes(app: FastAPI, service: GenerationService, settings: Settings) -> None:

@@ -49,7 +49,10 @@ class Settings(BaseModel):
         5555, "port to listen on; 0 takes a free one", "API_PORT", "PORT", ge=0, le=65535
     )
     music_model_name: str = _setting(
-        "sketch", "the model served where a request names none", "DEFAULT_MODEL", min_length=1
+        "sketch",
+        "the model served where none is named, or a folder with a checkpoint",
+        "DEFAULT_MODEL",
+        min_length=1,
     )
     cors_origins: Listed = _setting(
         ("*",),
@@ -83,6 +86,13 @@ class Settings(BaseModel):
         "MAX_BATCH",
         ge=1,
         le=1024,
+    )
+    first_audio_seconds: float = _setting(
+        0.16,
+        "music to be made before its first sound is sent, by models that can choose",
+        "FIRST_AUDIO_SECONDS",
+        ge=0.02,
+        le=10,
     )
     waiting_places: int = _setting(
         0, "streaming requests that may wait for a slot; others get 503", "WAITING_PLACES", ge=0

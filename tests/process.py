@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,14 +47,20 @@ class Process:
     def exit_code(self, within_seconds: float = 15) -> int:
         return self.popen.wait(within_seconds)
 
+    def wait_until_listening(self) -> None:
+        self._wait(lambda: bool(self.port))
+
     def wait_until_ready(self) -> None:
+        self._wait(lambda: self.port and httpx.get(self.url + "/ready").status_code == 200)
+
+    def _wait(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.popen.poll() is None, self.log
             if found := ADDRESS.search(self.log):
                 self.port = int(found[1])
-                if httpx.get(self.url + "/ready").status_code == 200:
-                    return
+            if holds():
+                return
             time.sleep(0.05)
         raise AssertionError(f"not ready in time: {self.log}")
 

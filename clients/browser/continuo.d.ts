@@ -129,6 +129,7 @@ export interface Model {
   reason: string;
   remedy: string;
   phase: string;
+  activity: string;
   slots: number;
   abilities: string[];
   controls: Control[];

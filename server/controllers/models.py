@@ -61,6 +61,7 @@ class ModelBody(BaseModel):
     reason: str = Field(description="why it is not available")
     remedy: str = Field(description="what to do about that")
     phase: Phase
+    activity: str = Field(description="what it is doing while it loads")
     slots: int = Field(description="requests at once")
     abilities: list[str]
     controls: list[ControlBody]
@@ -104,6 +105,7 @@ def _body(entry: Entry, default_model: str) -> ModelBody:
         reason=reason,
         remedy=remedy,
         phase=entry.phase,
+        activity=entry.model.activity,
         slots=entry.model.capacity,
         abilities=sorted(info.abilities),
         controls=[_control(control) for control in info.controls],

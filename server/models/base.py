@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -77,6 +77,10 @@ class ModelOptions:
     device: str = "auto"
     precision: str = "auto"
     max_batch: int | None = None
+    #: How much music is made before its sound begins to be sent, where a model can choose.
+    first_audio_seconds: float = 0.16
+    #: Folders given on the command line: model name → its checkpoint.
+    checkpoints: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Model(Protocol):
@@ -93,6 +97,8 @@ class Model(Protocol):
     info: ModelInfo
     #: Slots now; may shrink and grow while it runs.
     capacity: int
+    #: What it is doing while it loads, in words ("downloading …: 40 %"); empty otherwise.
+    activity: str = ""
 
     async def load(self) -> None:
         """Make ready: weights, devices, a first warm run. Raises `Unavailable` with a remedy."""

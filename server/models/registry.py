@@ -12,9 +12,30 @@ from loguru import logger
 from server.errors import ContinuoError, Unavailable, UnknownModel, echo
 from server.models.base import Model, ModelOptions
 
+#: What serves a checkpoint that the operator gave as a folder.
+CHECKPOINT_MODEL = "server.models.musicgen.model:MusicGen"
+
 #: Name → "module:Class". This is the place to add a model.
 CATALOG: Mapping[str, str] = {
     "sketch": "server.models.sketch.model:Sketch",
+    **dict.fromkeys(
+        (
+            "facebook/musicgen-small",
+            "facebook/musicgen-medium",
+            "facebook/musicgen-large",
+            "facebook/musicgen-stereo-small",
+            "facebook/musicgen-stereo-medium",
+            "facebook/musicgen-stereo-large",
+        ),
+        CHECKPOINT_MODEL,
+    ),
+}
+
+#: Spellings that clients use → the name they mean.
+ALIASES: Mapping[str, str] = {
+    f"{prefix}musicgen-{size}-stereo": f"facebook/musicgen-stereo-{size}"
+    for prefix in ("", "facebook/")
+    for size in ("small", "medium", "large")
 }
 
 
@@ -87,7 +108,8 @@ class Registry:
         return sorted(self._entries)
 
     def entry(self, name: str) -> Entry:
-        """The model of that name, loaded or not. Raises `UnknownModel`."""
+        """The model of that name, or of an alias, loaded or not. Raises `UnknownModel`."""
+        name = ALIASES.get(name, name)
         if name not in self._entries:
             known = ", ".join(self.names)
             raise UnknownModel("model", f"{echo(name)} is not served here; there is: {known}")

@@ -112,7 +112,8 @@ class GenerationService:
             return "failed", entry.failure.message
         if entry.phase is Phase.READY:
             return "ready", f"{self.default_model} is loaded and warm"
-        return "loading", f"{self.default_model} is being loaded"
+        activity = entry.model.activity or "being loaded"
+        return "loading", f"{self.default_model}: {activity}"
 
     def room(self, entry: Entry) -> WaitingRoom:
         """The waiting room before a model."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from server.models.base import Model, ModelOptions
+from server.models.musicgen.model import MusicGen
 from server.models.registry import CATALOG
 from server.models.sketch.model import Sketch
 from tests.fakes import Ticking, Weighted
 from tests.models.conformance import Conformance
+from tests.models.tiny_musicgen import TINY_NAME, tiny_checkpoints
 
 TWO_SLOTS = ModelOptions(max_batch=2)
 
@@ -17,6 +22,14 @@ class TestSketch(Conformance):
     @pytest.fixture
     def model(self) -> Model:
         return Sketch("sketch", TWO_SLOTS)
+
+
+class TestMusicGen(Conformance):
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> Model:
+        pytest.importorskip("torch", reason="needs the extra musicgen")
+        pytest.importorskip("transformers", reason="needs the extra musicgen")
+        return MusicGen(TINY_NAME, replace(TWO_SLOTS, models_dir=tiny_checkpoints(tmp_path)))
 
 
 class TestTicking(Conformance):
@@ -32,4 +45,5 @@ class TestWeighted(Conformance):
 
 
 def test_no_model_of_the_catalog_is_left_out() -> None:
-    assert {f"{Sketch.__module__}:{Sketch.__qualname__}"} == set(CATALOG.values())
+    tested = {f"{model.__module__}:{model.__qualname__}" for model in (Sketch, MusicGen)}
+    assert tested == set(CATALOG.values())

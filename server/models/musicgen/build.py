@@ -1,0 +1,42 @@
+"""From a name to a runner: finds the checkpoint, reads it, puts it onto the device."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from loguru import logger
+
+from server.errors import Unavailable
+from server.models.base import ModelOptions
+from server.models.musicgen.checkpoint.config import WrongCheckpoint
+from server.models.musicgen.checkpoint.loading import load
+from server.models.musicgen.checkpoint.places import Places, Report, fetch_command
+from server.models.musicgen.devices import choose_device, choose_dtype
+from server.models.musicgen.failures import is_out_of_memory
+from server.models.musicgen.runner import Runner
+
+
+def build(name: str, options: ModelOptions, num_slots: int, report: Report) -> Runner:
+    """The model `name`, ready to run. Blocking. Raises `Unavailable` with the remedy."""
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.precision, device)
+    places = Places(options.models_dir, report)
+    folder = options.checkpoints.get(name) or places.find(name)
+    report(f"reading the weights of {name}")
+    try:
+        checkpoint = load(folder, partial(places.find, beside=folder))
+        runner = Runner(checkpoint, num_slots, device, dtype, options.first_audio_seconds)
+    except WrongCheckpoint as error:
+        raise Unavailable(
+            f"the files of {name} cannot be used: {error}. To fetch all anew, delete the folder "
+            f"and run `{fetch_command(name)}`"
+        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise Unavailable(
+            f"{name} does not fit into the memory of {device.type} with {num_slots} slot(s) in "
+            f"{dtype}. Lower MAX_BATCH, set PRECISION=fp16 or bf16, or choose a smaller model"
+        ) from error
+    logger.info("Model {} runs on {} in {}", name, device, dtype)
+    return runner

@@ -1,0 +1,182 @@
+"""The layout of the audiocraft package: `state_dict.bin` and `compression_state_dict.bin`.
+
+Each is a dictionary with `best_state` (the tensors) and `xp.cfg` (the configuration, as YAML text).
+The text encoder is not in it, and the codec may be a pointer to one on the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from server.models.musicgen.checkpoint.config import (
+    CodecConfig,
+    LanguageModelConfig,
+    WrongCheckpoint,
+    require,
+)
+from server.models.musicgen.checkpoint.tensors import StoredTensors, read_pickle
+
+LANGUAGE_MODEL_FILE = "state_dict.bin"
+CODEC_FILE = "compression_state_dict.bin"
+#: Statistics that only training needs.
+UNUSED = re.compile(r".*\._codebook\.(inited|cluster_size|embed_avg)")
+REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+CONDITION = "condition_provider.conditioners.description.output_proj"
+
+
+class Fields:
+    """A configuration by dotted path; `${a.b}` in it stands for the value at a.b."""
+
+    def __init__(self, source: str, text: object) -> None:
+        self._source = source
+        try:
+            self._tree = yaml.safe_load(str(text))
+        except yaml.YAMLError as error:
+            raise WrongCheckpoint(f"{source}: xp.cfg is no YAML") from error
+
+    def __call__(self, path: str, default: object = None) -> object:
+        """The value at `path`; without a `default` it must be there."""
+        value: object = self._tree
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is None:
+            value = default
+        if value is None:
+            raise WrongCheckpoint(f"{self._source}: xp.cfg has no {path}")
+        reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        return self(reference[1]) if reference else value
+
+    def integer(self, path: str, default: int | None = None) -> int:
+        value = self(path, default)
+        if not isinstance(value, int):
+            raise WrongCheckpoint(f"{self._source}: {path} is {value!r}; must be an integer")
+        return value
+
+    def number(self, path: str, default: float) -> float:
+        value = self(path, default)
+        if not isinstance(value, int | float):
+            raise WrongCheckpoint(f"{self._source}: {path} is {value!r}; must be a number")
+        return float(value)
+
+    def integers(self, path: str) -> tuple[int, ...]:
+        value = self(path)
+        if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
+            raise WrongCheckpoint(f"{self._source}: {path} is {value!r}; must be integers")
+        return tuple(value)
+
+
+def read(file: Path) -> tuple[Fields, StoredTensors]:
+    """The configuration and the tensors of one of the two files."""
+    package = read_pickle(file)
+    tensors = package.get("best_state")
+    if not isinstance(tensors, dict):
+        raise WrongCheckpoint(f"{file.name} has no best_state")
+    return Fields(file.name, package.get("xp.cfg", "")), StoredTensors(file.name, tensors)
+
+
+def codec_pointer(file: Path) -> str | None:
+    """The name of the codec that `file` stands for, if it holds none itself."""
+    pretrained = read_pickle(file).get("pretrained")
+    return None if pretrained is None else str(pretrained)
+
+
+def language_model_config(fields: Fields, text_dim: int) -> LanguageModelConfig:
+    """Sizes of the transformer; refuses what this implementation does not run."""
+    require("lm_model", fields("lm_model"), "transformer_lm")
+    require("fuser.cross", fields("fuser.cross", []), ["description"])
+    require("fuser.prepend", fields("fuser.prepend", []), [])
+    require("codebooks_pattern.modeling", fields("codebooks_pattern.modeling"), "delay")
+    lm = "transformer_lm."
+    require(lm + "positional_embedding", fields(lm + "positional_embedding"), "sin")
+    require(lm + "norm_first", fields(lm + "norm_first"), True)
+    require(lm + "activation", fields(lm + "activation", "gelu"), "gelu")
+    for bias in ("bias_ff", "bias_attn", "bias_proj", "qk_layer_norm"):
+        require(lm + bias, fields(lm + bias, False), False)
+    dim = fields.integer(lm + "dim")
+    return LanguageModelConfig(
+        dim=dim,
+        num_heads=fields.integer(lm + "num_heads"),
+        num_layers=fields.integer(lm + "num_layers"),
+        ffn_dim=dim * fields.integer(lm + "hidden_scale"),
+        num_codebooks=fields.integer(lm + "n_q"),
+        codebook_size=fields.integer(lm + "card"),
+        text_dim=text_dim,
+        delays=fields.integers("codebooks_pattern.delay.delays"),
+    )
+
+
+def codec_config(fields: Fields) -> CodecConfig:
+    """Sizes of the codec; refuses what this implementation does not run."""
+    require("compression_model", fields("compression_model"), "encodec")
+    require("encodec.renormalize", fields("encodec.renormalize", False), False)
+    net = "seanet."
+    require(net + "channels", fields(net + "channels"), 1)
+    require(net + "causal", fields(net + "causal"), False)
+    require(net + "norm", fields(net + "norm"), "weight_norm")
+    require(net + "activation", fields(net + "activation", "ELU"), "ELU")
+    require(net + "decoder.final_activation", fields(net + "decoder.final_activation", ""), "")
+    return CodecConfig(
+        sample_rate=fields.integer("sample_rate"),
+        num_filters=fields.integer(net + "n_filters"),
+        dimension=fields.integer(net + "dimension"),
+        ratios=fields.integers(net + "ratios"),
+        num_residual_layers=fields.integer(net + "n_residual_layers"),
+        dilation_growth=fields.integer(net + "dilation_base"),
+        kernel_size=fields.integer(net + "kernel_size"),
+        last_kernel_size=fields.integer(net + "last_kernel_size"),
+        residual_kernel_size=fields.integer(net + "residual_kernel_size"),
+        compress=fields.integer(net + "compress"),
+        num_lstm_layers=fields.integer(net + "lstm"),
+        num_codebooks=fields.integer("rvq.n_q"),
+        codebook_size=fields.integer("rvq.bins"),
+        pad_mode=str(fields(net + "pad_mode")),
+        conv_shortcut=not fields(net + "true_skip"),
+    )
+
+
+def channels_of(fields: Fields) -> int:
+    """Channels of the sound; the codebooks of two must alternate left and right."""
+    stereo = bool(fields("interleave_stereo_codebooks.use", False))
+    if stereo:
+        name = "interleave_stereo_codebooks.per_timestep"
+        require(name, fields(name, False), False)
+    return 2 if stereo else 1
+
+
+def t5_name(fields: Fields) -> str:
+    """The published name of the text encoder."""
+    require("conditioners.description.model", fields("conditioners.description.model"), "t5")
+    return str(fields("conditioners.description.t5.name"))
+
+
+def language_model_parts(num_codebooks: int) -> dict[str, tuple[str, ...]]:
+    """Canonical names whose tensors lie in the file codebook by codebook."""
+    return {
+        "embeddings.weight": tuple(f"emb.{k}.weight" for k in range(num_codebooks)),
+        "heads.weight": tuple(f"linears.{k}.weight" for k in range(num_codebooks)),
+    }
+
+
+def language_model_name(canonical: str) -> str:
+    """The name in the file of a tensor that lies there in one piece."""
+    if canonical.startswith("text_projection."):
+        return canonical.replace("text_projection", CONDITION)
+    name = re.sub(r"^layers\.", "transformer.layers.", canonical)
+    name = re.sub(r"^norm\.", "out_norm.", name)
+    name = name.replace(".self_attention.", ".self_attn.")
+    return name.replace(".qkv.weight", ".in_proj_weight").replace(".out.", ".out_proj.")
+
+
+def codec_name(canonical: str) -> str:
+    """The name in the file of a tensor of the codec's encoder or decoder."""
+    name = re.sub(r"^(encoder|decoder)\.layers\.", r"\1.model.", canonical)
+    return name.replace(".conv.", ".conv.conv.").replace(".convtr.", ".convtr.convtr.")
+
+
+def codebook_name(codebook: int) -> str:
+    """The name in the file of a codebook's vectors."""
+    return f"quantizer.vq.layers.{codebook}._codebook.embed"

@@ -1,0 +1,182 @@
+"""From a folder to modules with weights, whichever of the two layouts the folder has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import T5Config, T5EncoderModel
+
+from server.models.musicgen.checkpoint import audiocraft, huggingface
+from server.models.musicgen.checkpoint.config import (
+    CodecConfig,
+    LanguageModelConfig,
+    MusicGenConfig,
+    WrongCheckpoint,
+    require,
+)
+from server.models.musicgen.checkpoint.tensors import (
+    Parts,
+    StoredTensors,
+    read_json,
+    read_pickle,
+    read_safetensors,
+)
+from server.models.musicgen.codec.model import Codec
+from server.models.musicgen.text_encoder import TextEncoder, empty_t5, read_tokenizer
+from server.models.musicgen.transformer import LanguageModel
+
+DEFAULT_GUIDANCE = 3.0
+DEFAULT_WINDOW_SECONDS = 30
+#: A published name (the codec, the text encoder) → the folder that holds it.
+Find = Callable[[str], Path]
+#: A whole T5 has a decoder too, which nobody needs here.
+T5_UNUSED = re.compile(r"(decoder\.|lm_head\.).*|encoder\.embed_tokens\.weight")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A MusicGen in memory, float32 on the CPU."""
+
+    config: MusicGenConfig
+    language_model: LanguageModel
+    codec: Codec
+    text_encoder: TextEncoder
+
+
+def load(folder: Path, find: Find) -> Checkpoint:
+    """Read the checkpoint in `folder`; `find` gives the folders of others that it points to.
+
+    Raises `WrongCheckpoint`.
+    """
+    if (folder / "config.json").exists():
+        return _load_huggingface(folder)
+    if (folder / audiocraft.LANGUAGE_MODEL_FILE).exists():
+        return _load_audiocraft(folder, find)
+    raise WrongCheckpoint(
+        "the folder holds neither config.json with model.safetensors (Hugging Face's layout) "
+        "nor state_dict.bin (audiocraft's)"
+    )
+
+
+def _load_huggingface(folder: Path) -> Checkpoint:
+    raw = huggingface.read_config(folder)
+    sizes = huggingface.language_model_config(raw)
+    channels = raw.decoder.audio_channels
+    codec_sizes = huggingface.codec_config(raw.audio_encoder, sizes.num_codebooks // channels)
+    config = MusicGenConfig(
+        sizes,
+        codec_sizes,
+        channels,
+        DEFAULT_WINDOW_SECONDS * codec_sizes.frame_rate,
+        huggingface.read_guidance(folder, DEFAULT_GUIDANCE),
+        raw.text_encoder.to_dict(),
+    )
+    tensors = read_safetensors(folder)
+    model, codec = _empty(sizes, codec_sizes)
+    by_codebook = huggingface.language_model_parts(sizes.num_codebooks)
+    tensors.fill(
+        model, lambda name: by_codebook.get(name) or huggingface.language_model_names(name)
+    )
+    tensors.fill(codec, huggingface.codec_names_in("audio_encoder.", codec_sizes.num_codebooks))
+    t5 = empty_t5(raw.text_encoder)
+    tensors.fill(t5, huggingface.t5_name_in("text_encoder."))
+    tensors.check_all_used(huggingface.UNUSED)
+    return _complete(config, model, codec, t5, folder)
+
+
+def _load_audiocraft(folder: Path, find: Find) -> Checkpoint:
+    fields, tensors = audiocraft.read(folder / audiocraft.LANGUAGE_MODEL_FILE)
+    t5_folder = find(audiocraft.t5_name(fields))
+    t5_config = _t5_config(t5_folder)
+    sizes = audiocraft.language_model_config(fields, t5_config.d_model)
+    channels = audiocraft.channels_of(fields)
+    codec = _audiocraft_codec(folder / audiocraft.CODEC_FILE, sizes, channels, find)
+    seconds = fields.number("dataset.segment_duration", DEFAULT_WINDOW_SECONDS)
+    config = MusicGenConfig(
+        sizes,
+        codec.config,
+        channels,
+        int(seconds * codec.config.frame_rate),
+        fields.number("classifier_free_guidance.inference_coef", DEFAULT_GUIDANCE),
+        t5_config.to_dict(),
+    )
+    with torch.device("meta"):
+        model = LanguageModel(sizes)
+    by_codebook = audiocraft.language_model_parts(sizes.num_codebooks)
+    tensors.fill(
+        model, lambda name: by_codebook.get(name) or (audiocraft.language_model_name(name),)
+    )
+    tensors.check_all_used(audiocraft.UNUSED)
+    return _complete(config, model, codec, _read_t5(t5_folder, t5_config), t5_folder)
+
+
+def _audiocraft_codec(file: Path, sizes: LanguageModelConfig, channels: int, find: Find) -> Codec:
+    """The codec in `file`, or the published one that it points to."""
+    pointer = audiocraft.codec_pointer(file)
+    if pointer is not None:
+        return _published_codec(find(pointer), sizes.num_codebooks // channels)
+    fields, tensors = audiocraft.read(file)
+    codec_sizes = audiocraft.codec_config(fields)
+    codebooks = tuple(audiocraft.codebook_name(k) for k in range(codec_sizes.num_codebooks))
+
+    def parts(name: str) -> tuple[str, ...]:
+        return codebooks if name == "quantizer.codebooks" else (audiocraft.codec_name(name),)
+
+    return _filled_codec(codec_sizes, tensors, parts, audiocraft.UNUSED)
+
+
+def _published_codec(folder: Path, num_codebooks: int) -> Codec:
+    sizes = huggingface.codec_config(huggingface.read_codec_config(folder), num_codebooks)
+    parts = huggingface.codec_names_in("", num_codebooks)
+    return _filled_codec(sizes, read_safetensors(folder), parts, huggingface.UNUSED)
+
+
+def _filled_codec(
+    sizes: CodecConfig, tensors: StoredTensors, parts: Parts, unused: re.Pattern[str]
+) -> Codec:
+    with torch.device("meta"):
+        codec = Codec(sizes)
+    tensors.fill(codec, parts)
+    tensors.check_all_used(unused)
+    return codec
+
+
+def _t5_config(folder: Path) -> T5Config:
+    found = read_json(folder / "config.json")
+    require("text encoder's config.json: model_type", found.get("model_type"), "t5")
+    return T5Config.from_dict(found)
+
+
+def _read_t5(folder: Path, config: T5Config) -> T5EncoderModel:
+    if (folder / "model.safetensors").exists() or not (folder / "pytorch_model.bin").exists():
+        tensors = read_safetensors(folder)
+    else:
+        plain = read_pickle(folder / "pytorch_model.bin")
+        weights = {name: value for name, value in plain.items() if isinstance(value, torch.Tensor)}
+        tensors = StoredTensors("pytorch_model.bin", weights)
+    t5 = empty_t5(config)
+    tensors.fill(t5, huggingface.t5_name_in(""))
+    tensors.check_all_used(T5_UNUSED)
+    return t5
+
+
+def _empty(sizes: LanguageModelConfig, codec_sizes: CodecConfig) -> tuple[LanguageModel, Codec]:
+    with torch.device("meta"):
+        return LanguageModel(sizes), Codec(codec_sizes)
+
+
+def _complete(
+    config: MusicGenConfig,
+    model: LanguageModel,
+    codec: Codec,
+    t5: T5EncoderModel,
+    tokenizer_folder: Path,
+) -> Checkpoint:
+    encoder = TextEncoder(t5, read_tokenizer(tokenizer_folder))
+    for module in (model, codec, t5):
+        module.requires_grad_(False).eval()
+    return Checkpoint(config, model, codec, encoder)

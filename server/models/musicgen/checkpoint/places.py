@@ -1,0 +1,174 @@
+"""Where checkpoints are: under MODELS_DIR, in the Hugging Face cache, or on the hub."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.utils.tqdm import tqdm
+from loguru import logger
+
+from server.errors import Unavailable
+
+#: What to say of a load that goes on, and where it is shown.
+Report = Callable[[str], None]
+
+#: A folder holds a checkpoint if it has all of one of these; the first that a hub has is fetched.
+LAYOUTS = (
+    ("config.json", "model.safetensors"),
+    ("config.json", "model.safetensors.index.json"),
+    ("state_dict.bin", "compression_state_dict.bin"),
+    ("config.json", "pytorch_model.bin"),
+)
+#: Small files that belong to a layout of transformers: configurations and the tokenizer.
+SMALL = (".json", ".model", ".txt")
+#: Names that a repository had before it moved.
+MOVED = {"t5-base": "google-t5/t5-base"}
+REPORT_STEP_PERCENT = 5
+
+
+class Places:
+    """Finds the folder of a published name; downloads it where it is nowhere else."""
+
+    def __init__(self, models_dir: Path, report: Report) -> None:
+        self._models_dir = models_dir
+        self._report = report
+
+    def find(self, name: str, beside: Path | None = None) -> Path:
+        """The folder of `name`; `beside` is a folder next to which it may lie.
+
+        Raises `Unavailable` with the command that fetches it.
+        """
+        local = self._local(name, beside)
+        return local if local is not None else self._download(MOVED.get(name, name))
+
+    def _local(self, name: str, beside: Path | None) -> Path | None:
+        short = name.rsplit("/", 1)[-1]
+        folders = [self._models_dir / name, self._models_dir / short]
+        if beside is not None:
+            folders += [beside / short, beside.parent / short]
+        for folder in folders:
+            if folder.is_dir():
+                return folder
+        cached = (cached_folder(repository) for repository in {name, MOVED.get(name, name)})
+        return next((folder for folder in cached if folder and is_complete(folder)), None)
+
+    def _download(self, repository: str) -> Path:
+        if constants.HF_HUB_OFFLINE:
+            raise _missing(repository, "HF_HUB_OFFLINE is set")
+        try:
+            return self._fetch(repository)
+        except Exception as error:  # of the hub, the network or the disk: each has its own types
+            logger.opt(exception=error).debug("The download of {} failed", repository)
+            raise _missing(repository, _reason(error)) from error
+
+    def _fetch(self, repository: str) -> Path:
+        described = HfApi().model_info(repository, files_metadata=True)
+        sizes = {file.rfilename: file.size or 0 for file in described.siblings or []}
+        wanted = files_to_fetch(sizes)
+        meter = _Meter(repository, sum(sizes[name] for name in wanted), self._report)
+        for name in wanted:
+            path = hf_hub_download(repository, name, tqdm_class=meter.bar_class())
+            meter.finished(sizes[name])
+        return Path(path).parent
+
+
+def files_to_fetch(present: dict[str, int]) -> list[str]:
+    """Of a repository's files those of the first layout that it has. Raises `ValueError`."""
+    for layout in LAYOUTS:
+        if all(name in present for name in layout):
+            break
+    else:
+        raise ValueError("the repository holds no weights in a known layout")
+    if layout[0] == "state_dict.bin":
+        return list(layout)
+    ending = ".bin" if layout[1].endswith(".bin") else ".safetensors"
+    small = [name for name in present if name.endswith(SMALL) and "/" not in name]
+    stem = layout[1].split(".")[0]
+    large = [name for name in present if name.startswith(stem) and name.endswith(ending)]
+    return sorted(small) + sorted(large)
+
+
+def cached_folder(repository: str) -> Path | None:
+    """The folder of `repository` in the Hugging Face cache, complete or not."""
+    for name in ("config.json", "state_dict.bin"):
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether all files of a layout are there, every shard included."""
+    if not any(all((folder / name).exists() for name in layout) for layout in LAYOUTS):
+        return False
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").exists() or not index.exists():
+        return True
+    shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    return all((folder / shard).exists() for shard in shards)
+
+
+def fetch_command(repository: str) -> str:
+    """What a person types to fetch it into the cache."""
+    return f"hf download {repository}"
+
+
+def _missing(repository: str, reason: str) -> Unavailable:
+    return Unavailable(
+        f"the weights of {repository} are neither under MODELS_DIR nor in the Hugging Face cache, "
+        f"and they cannot be downloaded ({reason}). Run `{fetch_command(repository)}` where there "
+        f"is a network, or put the repository's files into the folder {repository} under MODELS_DIR"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """One line that names no path."""
+    said = str(error).strip().splitlines()
+    line = said[0] if said else ""
+    return f"{type(error).__name__}" if not line or os.sep in line.replace("://", "") else line
+
+
+class _Meter:
+    """Adds up the bytes of several files."""
+
+    def __init__(self, repository: str, total_bytes: int, report: Report) -> None:
+        self._repository = repository
+        self._total_bytes = max(1, total_bytes)
+        self._finished_bytes = 0
+        self._told_percent = -REPORT_STEP_PERCENT
+        self._report = report
+
+    def finished(self, num_bytes: int) -> None:
+        """A file is whole."""
+        self._finished_bytes += num_bytes
+        self._tell(0)
+
+    def bar_class(self) -> Any:
+        """What the hub calls with the bytes of the file in hand; it draws nothing."""
+        meter = self
+
+        class Bar(tqdm):  # type: ignore[misc]
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **{**options, "disable": True})
+                self._num_bytes = options.get("initial", 0)
+
+            def update(self, n: float | None = 1) -> None:
+                self._num_bytes += n or 0
+                meter._tell(self._num_bytes)
+
+        return Bar
+
+    def _tell(self, current_bytes: float) -> None:
+        done_bytes = min(self._total_bytes, self._finished_bytes + current_bytes)
+        percent = int(100 * done_bytes / self._total_bytes)
+        if percent < self._told_percent + REPORT_STEP_PERCENT:
+            return
+        self._told_percent = percent
+        self._report(
+            f"downloading {self._repository}: {percent} % of {self._total_bytes / 1e6:.0f} MB"
+        )

@@ -1,0 +1,1 @@
+"""EnCodec: sound to tokens and back (Défossez et al., "High Fidelity Neural Audio Compression")."""

@@ -1,0 +1,140 @@
+"""The codec as a whole: tokens to sound, whole or as a stream, and sound to tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from server.models.musicgen.checkpoint.config import CodecConfig
+from server.models.musicgen.codec.layers import (
+    Activation,
+    Chain,
+    Conv,
+    ResidualBlock,
+    ResidualLSTM,
+    TransposedConv,
+)
+
+
+class Quantizer(nn.Module):
+    """Residual vector quantization: a frame is the sum of one vector of each codebook."""
+
+    def __init__(self, num_codebooks: int, codebook_size: int, dim: int) -> None:
+        super().__init__()
+        self.num_codebooks = num_codebooks
+        self.codebook_size = codebook_size
+        self.codebooks = nn.Parameter(torch.empty(num_codebooks * codebook_size, dim))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """[B, K, n] → [B, dim, n]."""
+        first_rows = torch.arange(self.num_codebooks, device=codes.device) * self.codebook_size
+        return self.codebooks[codes + first_rows[:, None]].sum(dim=1).transpose(1, 2)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """[B, dim, n] → [B, K, n]: in each codebook the vector nearest to what is left."""
+        rest = frames.transpose(1, 2)  # [B, n, dim]
+        codes = []
+        for codebook in self.codebooks.split(self.codebook_size):
+            distances = codebook.pow(2).sum(-1) - 2 * rest @ codebook.t()  # less a constant
+            code = distances.argmin(dim=-1)
+            rest = rest - codebook[code]
+            codes.append(code)
+        return torch.stack(codes, dim=1)
+
+
+class Decoder(nn.Module):
+    """Latent frames [B, dim, n] → samples [B, 1, n · hop]."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.num_filters * 2 ** len(config.ratios)
+        mode = config.pad_mode
+        layers: list[nn.Module] = [
+            Conv(config.dimension, width, config.kernel_size, mode),
+            ResidualLSTM(width, config.num_lstm_layers),
+        ]
+        for ratio in config.ratios:
+            layers += [Activation(), TransposedConv(width, width // 2, 2 * ratio, ratio)]
+            width //= 2
+            layers += residual_blocks(config, width)
+        layers += [Activation(), Conv(width, 1, config.last_kernel_size, mode)]
+        self.layers = nn.ModuleList(layers)
+
+
+class Encoder(nn.Module):
+    """Samples [B, 1, n] → latent frames [B, dim, ceil(n / hop)]."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.num_filters
+        mode = config.pad_mode
+        layers: list[nn.Module] = [Conv(1, width, config.kernel_size, mode)]
+        for ratio in reversed(config.ratios):
+            layers += residual_blocks(config, width)
+            layers += [Activation(), Conv(width, 2 * width, 2 * ratio, mode, stride=ratio)]
+            width *= 2
+        layers += [
+            ResidualLSTM(width, config.num_lstm_layers),
+            Activation(),
+            Conv(width, config.dimension, config.last_kernel_size, mode),
+        ]
+        self.layers = nn.ModuleList(layers)
+
+
+def residual_blocks(config: CodecConfig, width: int) -> list[nn.Module]:
+    """The residual blocks of one resolution, each looking farther than the one before."""
+    return [
+        ResidualBlock(
+            width,
+            width // config.compress,
+            config.residual_kernel_size,
+            config.dilation_growth**depth,
+            config.pad_mode,
+            config.conv_shortcut,
+        )
+        for depth in range(config.num_residual_layers)
+    ]
+
+
+class Codec(nn.Module):
+    """One channel a row: stereo is two rows."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.quantizer = Quantizer(config.num_codebooks, config.codebook_size, config.dimension)
+
+    def stream(self, channels: int) -> DecoderStream:
+        """Begin to decode a sound of `channels` channels."""
+        return DecoderStream(self, channels)
+
+    def decode(self, codes: Tensor, channels: int) -> Tensor:
+        """A whole sound: `codes` [channels · K, n] → samples [channels, n · hop] float32."""
+        return self.stream(channels).push(codes, last=True)
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """`samples` [channels, n] float32 → codes [channels · K, ceil(n / hop)]."""
+        x = samples[:, None]
+        for layer in self.encoder.layers:
+            x = layer(x)
+        codes = self.quantizer.encode(x)  # [channels, K, n]
+        return codes.transpose(0, 1).flatten(0, 1)
+
+
+class DecoderStream:
+    """A sound that is decoded as its tokens come; joined, the pieces are the whole decode.
+
+    The decoder looks 3.75 frames ahead, so the sound stays so far behind until the last push.
+    """
+
+    def __init__(self, codec: Codec, channels: int) -> None:
+        self._quantizer = codec.quantizer
+        self._channels = channels
+        self._chain = Chain(codec.decoder.layers)
+
+    def push(self, codes: Tensor, last: bool) -> Tensor:
+        """The next `codes` [channels · K, n], channels alternating → samples [channels, m]."""
+        by_channel = codes.unflatten(0, (-1, self._channels)).transpose(0, 1)  # [channels, K, n]
+        return self._chain.push(self._quantizer.decode(by_channel), last)[:, 0]

@@ -1,0 +1,94 @@
+"""The text encoder: T5 (Raffel et al., 2020) through transformers, its results kept by prompt."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer, T5Config, T5EncoderModel
+
+from server.errors import TooLarge
+from server.models.musicgen.checkpoint.config import WrongCheckpoint
+
+#: About 50 MB of states at T5-base's width.
+MAX_CACHED_TOKENS = 16_384
+#: The encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
+MAX_TOKENS = 2048
+CHARACTERS_PER_TOKEN = 4
+#: The reference cuts no prompt; without a bound the tokenizer would warn about long ones.
+UNBOUNDED = 10**9
+
+
+class TextEncoder:
+    """Prompt → states [T, text_dim] float32, one for each token and one for the end.
+
+    `model` is T5's encoder; `encode` is for one thread.
+    """
+
+    def __init__(self, model: T5EncoderModel, tokenizer: Any) -> None:
+        self.model = model.eval()
+        self._tokenizer = tokenizer
+        self._one_at_a_time = threading.Lock()
+        self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._num_known_tokens = 0
+
+    def tokens(self, prompt: str) -> list[int]:
+        """The token numbers of `prompt`, the end's included; what is no Unicode becomes "?".
+
+        For any thread. Raises `TooLarge`, with the numbers.
+        """
+        clean = prompt.encode("utf-8", "replace").decode("utf-8")
+        with self._one_at_a_time:  # the tokenizer sets itself up anew at each call
+            tokens = list(self._tokenizer(clean)["input_ids"])
+        if len(tokens) > MAX_TOKENS:
+            raise TooLarge(
+                "prompt",
+                f"must be at most {MAX_TOKENS} tokens of the text encoder, about "
+                f"{CHARACTERS_PER_TOKEN * MAX_TOKENS} characters of English; got {len(tokens)} "
+                f"tokens in {len(prompt)} characters. Say it in fewer words",
+            )
+        return tokens
+
+    def encode(self, prompt: str) -> Tensor | None:
+        """The states of `prompt`; None for the empty prompt, which conditions nothing."""
+        if not prompt:
+            return None
+        if prompt in self._known:
+            self._known.move_to_end(prompt)
+        else:
+            self._keep(prompt, self._states(prompt))
+        return self._known[prompt]
+
+    def _states(self, prompt: str) -> Tensor:
+        tokens = torch.tensor([self.tokens(prompt)], device=self.model.device)
+        return self.model(input_ids=tokens).last_hidden_state[0]  # type: ignore[no-any-return]
+
+    def _keep(self, prompt: str, states: Tensor) -> None:
+        self._known[prompt] = states
+        self._num_known_tokens += len(states)
+        while self._num_known_tokens > MAX_CACHED_TOKENS and len(self._known) > 1:
+            _, oldest = self._known.popitem(last=False)
+            self._num_known_tokens -= len(oldest)
+
+
+def empty_t5(config: T5Config) -> T5EncoderModel:
+    """The encoder without its weights, on the meta device."""
+    with torch.device("meta"):
+        return T5EncoderModel(config)
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer in `folder`. Raises `WrongCheckpoint`."""
+    try:
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, model_max_length=UNBOUNDED
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise WrongCheckpoint(
+            "the tokenizer's files (tokenizer.json or spiece.model) are missing or damaged; "
+            "fetch them again"
+        ) from error

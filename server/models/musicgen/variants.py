@@ -1,0 +1,54 @@
+"""The published checkpoints, known without their weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.models.base import Control, ModelInfo
+
+SAMPLE_RATE = 32_000
+MAX_DURATION_SECONDS = 60
+CODE_LICENCE = "MIT (this project's own implementation)"
+WEIGHTS_LICENCE = "CC-BY-NC 4.0"
+
+CONTROLS = (
+    Control("guidance", "number", "how closely to follow the description", 0, 20, 3.0),
+    Control("temperature", "number", "how adventurous; 0 takes the likeliest token", 0, 10, 1.0),
+    Control("top_k", "integer", "draw from so many likeliest tokens; 0 from all", 0, None, 250),
+    Control("top_p", "number", "above 0: draw from this share of likelihood, not top_k", 0, 1, 0.0),
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A published size; `channels` of its sound."""
+
+    size: str
+    channels: int = 1
+
+    @property
+    def description(self) -> str:
+        sound = "stereo" if self.channels == 2 else "mono"
+        return f"MusicGen {self.size}: text to {sound} music by a transformer over audio tokens"
+
+
+VARIANTS = {
+    f"facebook/musicgen-{prefix}{size}": Variant(size, channels)
+    for prefix, channels in (("", 1), ("stereo-", 2))
+    for size in ("small", "medium", "large")
+}
+
+
+def info_of(name: str) -> ModelInfo:
+    """What is known of the model `name` before it is loaded; of a folder's own, less."""
+    variant = VARIANTS.get(name, Variant("from a folder"))
+    return ModelInfo(
+        name=name,
+        description=variant.description,
+        sample_rate=SAMPLE_RATE,
+        channels=variant.channels,
+        max_duration_seconds=MAX_DURATION_SECONDS,
+        code_licence=CODE_LICENCE,
+        weights_licence=WEIGHTS_LICENCE,
+        controls=CONTROLS,
+    )

@@ -1,0 +1,104 @@
+"""The tiny checkpoints and what the reference implementation computed from them.
+
+`tests/fixtures/musicgen/README.md` says how they were made and how closely they should be met.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from server.models.musicgen.checkpoint.loading import Checkpoint, load
+from server.models.musicgen.runner import Runner
+from server.models.musicgen.wish import Sampling, Wish
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "musicgen"
+VARIANTS = ("mono", "stereo")
+LAYOUTS = ("audiocraft", "huggingface")
+CPU = torch.device("cpu")
+
+#: Absolute tolerances for float32, from the fixtures' README.
+TEXT = CONDITION = LOGITS = 1e-4
+GUIDED = 3e-4
+WAVE = 2e-5
+
+
+@lru_cache
+def arrays(variant: str) -> dict[str, NDArray[Any]]:
+    with np.load(FIXTURES / variant / "expected.npz") as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+@lru_cache
+def described(variant: str) -> dict[str, Any]:
+    return json.loads((FIXTURES / variant / "expected.json").read_text("utf-8"))
+
+
+def tensor(variant: str, name: str) -> torch.Tensor:
+    """An array of a single batch row, without that row."""
+    value = torch.from_numpy(arrays(variant)[name])
+    return value[0].long() if value.dtype == torch.int32 else value[0]
+
+
+def folder(variant: str, layout: str) -> Path:
+    return FIXTURES / variant / layout
+
+
+def t5_of(variant: str) -> Callable[[str], Path]:
+    """Finds the text encoder that `t5-base` stands for."""
+
+    def find(name: str) -> Path:
+        assert name == "t5-base"
+        return FIXTURES / variant / "t5"
+
+    return find
+
+
+@lru_cache
+def checkpoint(variant: str, layout: str = "huggingface") -> Checkpoint:
+    return load(folder(variant, layout), t5_of(variant))
+
+
+def runner(variant: str, layout: str = "huggingface", num_slots: int = 1) -> Runner:
+    return Runner(checkpoint(variant, layout), num_slots, CPU, torch.float32, 0.16)
+
+
+def generated(variant: str) -> list[str]:
+    """The names of the arrays that hold generated tokens."""
+    return [name for name, about in described(variant)["arrays"].items() if "params" in about]
+
+
+def wish_for(variant: str, name: str) -> Wish:
+    """The request whose tokens the array `name` holds."""
+    about = described(variant)["arrays"][name]
+    params, window = about["params"], about.get("window", {})
+    temperature = params["temperature"] if params["use_sampling"] else 0.0
+    return Wish(
+        prompt=about["prompt"],
+        num_frames=about["frames"],
+        window_frames=window.get("window_frames", 1500),
+        stride_frames=window.get("stride_frames", 900),
+        seed=about["torch_manual_seed"] or 0,
+        sampling=Sampling(temperature, params["top_k"], params["top_p"]),
+        guidance=params["cfg_coef"],
+        opening=tensor(variant, "prompt_codes") if "continue" in name else None,
+    )
+
+
+def perform(runner: Runner, wish: Wish) -> torch.Tensor:
+    """All tokens of `wish`, made alone, [K, frames]."""
+    performance = runner.begin(wish)
+    sequence = performance.sequence
+    while not sequence.finished:
+        if sequence.begins_window:
+            runner.prefill(sequence, 0)
+        else:
+            runner.decode_step([sequence])
+    return sequence.frames(0, sequence.num_complete_frames)

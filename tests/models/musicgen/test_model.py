@@ -1,0 +1,210 @@
+"""The model as the server sees it: names, places, options, events, refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import aclosing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from server.errors import TooLarge, Unavailable
+from server.events import AudioChunk, ModelEvent
+from server.generation import GenerationRequest
+from server.models.base import ModelOptions
+from server.models.musicgen import model as model_module
+from server.models.musicgen.model import MusicGen
+from server.models.musicgen.variants import VARIANTS
+from server.models.registry import ALIASES, CATALOG, Registry
+from tests.models.tiny_musicgen import FIXTURES, STEREO_NAME, TINY_NAME, tiny_checkpoints
+
+needs_torch = pytest.mark.skipif(
+    not model_module._installed().available, reason="needs the extra musicgen"
+)
+LOOK_AHEAD_SAMPLES = 2402
+
+
+def test_every_published_name_is_served() -> None:
+    assert set(VARIANTS) <= set(CATALOG)
+    registry = Registry(CATALOG, ModelOptions())
+    for alias in ("musicgen-small-stereo", "facebook/musicgen-large-stereo"):
+        assert registry.entry(alias) is registry.entry(ALIASES[alias])
+        assert registry.entry(alias).model.info.channels == 2
+    assert set(ALIASES.values()) <= set(CATALOG)
+
+
+def test_the_weights_licence_is_stated() -> None:
+    assert MusicGen(TINY_NAME, ModelOptions()).info.weights_licence == "CC-BY-NC 4.0"
+
+
+def test_importing_and_building_need_no_torch() -> None:
+    code = (
+        "import sys; from server.models.registry import *; "
+        "Registry(CATALOG, ModelOptions()); "
+        "assert not {'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)"
+    )
+    root = Path(model_module.__file__).parents[3]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=30)
+
+
+async def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_module, "NEEDED", ("torch_that_is_missing",))
+    model_module._installed.cache_clear()
+    try:
+        model = MusicGen(TINY_NAME, ModelOptions())
+    finally:
+        model_module._installed.cache_clear()
+    assert not model.info.availability.available
+    assert "torch_that_is_missing" in model.info.availability.reason
+    assert 'pip install -e ".[musicgen]"' in model.info.availability.remedy
+    with pytest.raises(Unavailable, match=r"pip install"):
+        await model.load()
+
+
+def request(seconds: int = 2, **changes: object) -> GenerationRequest:
+    known: dict[str, object] = {"prompt": "a test", "duration_seconds": seconds, "seed": 3}
+    return GenerationRequest(**{**known, **changes})  # type: ignore[arg-type]
+
+
+async def loaded(name: str, models_dir: Path, **options: object) -> MusicGen:
+    model = MusicGen(name, ModelOptions(models_dir=models_dir, **options))  # type: ignore[arg-type]
+    await model.load()
+    return model
+
+
+async def events_of(model: MusicGen, wanted: GenerationRequest) -> list[ModelEvent]:
+    async with aclosing(model.generate(wanted)) as events:
+        return [event async for event in events]
+
+
+async def sizes_of(model: MusicGen, wanted: GenerationRequest) -> list[int]:
+    """Samples of each chunk."""
+    events = await events_of(model, wanted)
+    return [event.samples.shape[1] for event in events if isinstance(event, AudioChunk)]
+
+
+@needs_torch
+class TestLoaded:
+    @pytest.mark.parametrize("layout", ["huggingface", "audiocraft"])
+    @pytest.mark.parametrize(("name", "channels"), [(TINY_NAME, 1), (STEREO_NAME, 2)])
+    async def test_both_layouts_are_served(
+        self, tmp_path: Path, name: str, channels: int, layout: str
+    ) -> None:
+        model = await loaded(name, tiny_checkpoints(tmp_path, layout))
+        events = await events_of(model, request(1))
+        shapes = [event.samples.shape for event in events if isinstance(event, AudioChunk)]
+        assert {shape[0] for shape in shapes} == {channels}
+        assert sum(shape[1] for shape in shapes) == 32_000
+        assert model.activity == ""
+        await model.close()
+
+    async def test_the_first_sound_comes_soon_and_chunks_grow_to_a_second(
+        self, tmp_path: Path
+    ) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
+        events = await events_of(model, request(12))
+        kinds = [type(event) for event in events]
+        assert kinds.index(AudioChunk) == 8 + 3 - 1  # 8 frames, the last codebook 3 steps late
+        sizes = [event.samples.shape[1] for event in events if isinstance(event, AudioChunk)]
+        assert sizes[0] == 8 * 640 - LOOK_AHEAD_SAMPLES
+        assert sum(sizes) == 12 * 32_000
+        growing = sizes[:-1]
+        assert growing == sorted(growing)
+        assert max(growing) == 32_000
+        for before, after in pairwise(growing):  # the one plays while the other is made
+            assert after <= 1.25 * before
+        await model.close()
+
+    async def test_when_the_first_sound_comes_is_a_setting(self, tmp_path: Path) -> None:
+        folder = tiny_checkpoints(tmp_path)
+        for seconds, frames in ((0.02, 5), (1.0, 50)):  # sound needs more than 3.75 frames
+            model = await loaded(TINY_NAME, folder, first_audio_seconds=seconds)
+            sizes = await sizes_of(model, request(2))
+            assert sizes[0] <= frames * 640 - LOOK_AHEAD_SAMPLES
+            assert sum(sizes) == 64_000
+            await model.close()
+
+    async def test_controls_reach_the_sampling(self, tmp_path: Path) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
+        greedy = [await self.sound(model, temperature=0.0, seed=seed) for seed in (1, 2)]
+        assert greedy[0] == greedy[1]
+        plain = await self.sound(model)
+        assert plain == await self.sound(model, temperature=1.0, top_k=250, top_p=0.0, guidance=3.0)
+        for change in ({"top_k": 3}, {"top_p": 0.3}, {"temperature": 0.5}, {"guidance": 1.0}):
+            assert await self.sound(model, **change) != plain
+        await model.close()
+
+    async def sound(self, model: MusicGen, **changes: object) -> bytes:
+        events = await events_of(model, request(1, **changes))
+        return b"".join(e.samples.tobytes() for e in events if isinstance(e, AudioChunk))
+
+    @pytest.mark.parametrize(
+        "prompt", ["", " ", "\x00\x01", "♫" * 10_000, "word " * 250, "\ud800", "</s><pad>"]
+    )
+    async def test_any_prompt_makes_music(self, tmp_path: Path, prompt: str) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
+        assert sum(await sizes_of(model, request(1, prompt=prompt))) == 32_000
+        await model.close()
+
+    async def test_a_prompt_of_too_many_tokens_is_refused_with_the_numbers(
+        self, tmp_path: Path
+    ) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
+        assert model.cost(request()) == 1
+        wordy = request(prompt="ab, " * 2000)
+        with pytest.raises(TooLarge, match=r"at most 2048 tokens .* got \d{4,5} tokens"):
+            model.cost(wordy)
+        with pytest.raises(TooLarge):
+            await anext(model.generate(wordy))
+        await model.close()
+
+    async def test_a_folder_of_the_operators_own_is_served(self, tmp_path: Path) -> None:
+        folder = FIXTURES / "stereo" / "huggingface"
+        model = await loaded("mine", tmp_path, checkpoints={"mine": folder})
+        assert model.info.channels == 2
+        assert sum(await sizes_of(model, request(1))) == 32_000
+        await model.close()
+
+
+async def refusal(name: str, models_dir: Path, **options: object) -> str:
+    model = MusicGen(name, ModelOptions(models_dir=models_dir, **options))  # type: ignore[arg-type]
+    with pytest.raises(Unavailable) as raised:
+        await model.load()
+    assert not model.info.availability.available
+    assert model.info.availability.remedy
+    await model.close()
+    assert str(models_dir) not in raised.value.message
+    return raised.value.message
+
+
+@needs_torch
+class TestRefused:
+    async def test_the_wrong_channels(self, tmp_path: Path) -> None:
+        (tmp_path / "facebook").mkdir()
+        (tmp_path / TINY_NAME).symlink_to(FIXTURES / "stereo" / "huggingface")
+        assert "holds a model of 2 channel(s), not of 1" in await refusal(TINY_NAME, tmp_path)
+
+    async def test_a_damaged_file(self, tmp_path: Path) -> None:
+        folder = tmp_path / TINY_NAME
+        folder.mkdir(parents=True)
+        for file in (FIXTURES / "mono" / "huggingface").iterdir():
+            (folder / file.name).write_bytes(file.read_bytes()[:5000])
+        said = await refusal(TINY_NAME, tmp_path)
+        assert "model.safetensors is incomplete or damaged" in said
+        assert f"hf download {TINY_NAME}" in said
+
+    async def test_a_precision_it_does_not_have(self, tmp_path: Path) -> None:
+        said = await refusal(TINY_NAME, tiny_checkpoints(tmp_path), precision="int8")
+        assert "PRECISION=int8" in said
+        assert "fp16" in said
+
+    async def test_a_device_that_is_not_there(self, tmp_path: Path) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("this machine has the device")
+        said = await refusal(TINY_NAME, tiny_checkpoints(tmp_path), device="cuda")
+        assert "DEVICE=cuda is not on this machine" in said
+        assert "one of: cpu" in said
