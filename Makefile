@@ -26,7 +26,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-test,musicgen
+bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.streams
 	$(BIN)/python -m benchmarks.sketch --seeds 2 --seconds 20
 
