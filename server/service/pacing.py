@@ -44,6 +44,8 @@ class Pacer:
         if not made:
             return Pace(None, self._duration_seconds)
         factor = (time.monotonic() - self._begun) / made
+        if not self._audio_seconds:  # how it will come is not known yet
+            return Pace(round(factor, 4), self._duration_seconds)
         gap = max(self._longest_gap_seconds, self._longest_chunk_seconds * factor)
         hold = self._duration_seconds * (1 - 1 / factor) + gap / factor**2 if factor > 1 else gap
         return Pace(round(factor, 4), round(min(self._duration_seconds, hold), 3))

@@ -55,3 +55,4 @@ def test_progress_counts_where_sound_comes_only_at_the_end(clock: Clock) -> None
     clock.now += 5
     pacer.progressed(10)
     assert pacer.pace().realtime_factor == pytest.approx(0.5)
+    assert pacer.pace().buffer_seconds == 100  # no sound yet: nothing says how it will come
