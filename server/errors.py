@@ -152,9 +152,14 @@ class Draining(Refused):
 
 
 class Unavailable(Refused):
-    """The model cannot run on this machine as it is; the message ends with the remedy."""
+    """The model cannot run on this machine as it is: why, and what to do about it."""
 
     code = "unavailable"
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason}. {remedy}" if remedy else reason)
+        self.reason = reason
+        self.remedy = remedy
 
 
 class GenerationError(ContinuoError):

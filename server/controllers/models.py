@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from server.audio.formats import FORMATS
 from server.controllers.problems import as_json, route_class
+from server.errors import Unavailable
 from server.models.base import Control, ModelInfo
 from server.models.registry import Entry, Phase
 from server.service.generation import GenerationService
@@ -95,8 +96,10 @@ def router(service: GenerationService, debug: bool) -> APIRouter:
 def _body(entry: Entry, default_model: str) -> ModelBody:
     info = entry.model.info
     reason, remedy = info.availability.reason, info.availability.remedy
-    if entry.failure is not None:
-        reason, remedy = entry.failure.message, remedy or "see the server's log, then restart it"
+    if isinstance(entry.failure, Unavailable):
+        reason, remedy = entry.failure.reason, entry.failure.remedy
+    elif entry.failure is not None:
+        reason, remedy = entry.failure.message, "see the server's log, then restart it"
     return ModelBody(
         name=info.name,
         description=info.description,

@@ -85,7 +85,7 @@ class Entry:
         except Exception:
             logger.exception("Model {} failed to load", name)
             self.phase = Phase.FAILED
-            self.failure = Unavailable(f"model {name} failed to load; the server's log says why")
+            self.failure = Unavailable(f"model {name} failed to load", "The server's log says why")
         else:
             logger.info("Model {} is ready, {} slot(s)", name, self.model.capacity)
             self.phase = Phase.READY

@@ -24,7 +24,7 @@ from server.errors import (
 from server.events import Cancelled, Completed, Failed, Outcome
 from server.generation import GenerationRequest
 from server.metrics import Metrics
-from server.models.base import Model
+from server.models.base import Model, ModelInfo
 from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job, State
@@ -107,7 +107,7 @@ class GenerationService:
         if self.standing is Standing.DRAINING:
             return "draining", "the server is stopping and takes no new work"
         if not entry.model.info.availability.available:
-            return "failed", entry.model.info.availability.reason
+            return "failed", _unavailable(entry.model.info).message
         if entry.failure is not None:
             return "failed", entry.failure.message
         if entry.phase is Phase.READY:
@@ -247,8 +247,7 @@ class GenerationService:
         if self.standing is not Standing.SERVING:
             raise Draining("the server is stopping and takes no new work", LOADING_RETRY_SECONDS)
         if not info.availability.available:
-            reason, remedy = info.availability.reason, info.availability.remedy
-            raise Unavailable(f"{info.name} is not available: {reason}. {remedy}")
+            raise _unavailable(info)
         if entry.phase is Phase.FAILED and entry.failure is not None:
             raise entry.failure
 
@@ -310,3 +309,8 @@ class GenerationService:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), within_seconds)
         return self._idle.is_set()
+
+
+def _unavailable(info: ModelInfo) -> Unavailable:
+    known = info.availability
+    return Unavailable(f"{info.name} is not available: {known.reason}", known.remedy)

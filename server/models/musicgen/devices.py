@@ -21,8 +21,8 @@ def choose_device(wanted: str) -> torch.device:
     if not present.get(wanted, False):
         there = ", ".join(name for name, is_present in present.items() if is_present)
         raise Unavailable(
-            f"DEVICE={wanted} is not on this machine, or this torch was not built for it. "
-            f"Set DEVICE=auto, or one of: {there}"
+            f"DEVICE={wanted} is not on this machine, or this torch was not built for it",
+            f"Set DEVICE=auto, or one of: {there}",
         )
     return torch.device(wanted)
 
@@ -33,6 +33,6 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
         return torch.float16 if device.type == "cuda" else torch.float32
     if wanted not in PRECISIONS:
         raise Unavailable(
-            f"MusicGen has no PRECISION={wanted}. Set one of: auto, {', '.join(PRECISIONS)}"
+            f"MusicGen has no PRECISION={wanted}", f"Set one of: auto, {', '.join(PRECISIONS)}"
         )
     return PRECISIONS[wanted]

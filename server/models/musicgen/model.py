@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -14,7 +14,7 @@ from loguru import logger
 from server.errors import ContinuoError, Unavailable
 from server.events import ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import Availability, Model, ModelOptions
+from server.models.base import Availability, Model, ModelInfo, ModelOptions
 from server.models.musicgen.engine import Engine
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
@@ -34,7 +34,8 @@ class MusicGen(Model):
     """One checkpoint behind an engine with `MAX_BATCH` slots, one if that is not set."""
 
     def __init__(self, name: str, options: ModelOptions) -> None:
-        self.info = replace(info_of(name), availability=_installed())
+        self._info = info_of(name)
+        self._installed = _installed()
         self.capacity = options.max_batch or 1
         self.activity = ""
         self._options = options
@@ -43,16 +44,22 @@ class MusicGen(Model):
         #: Once it is loaded, what refuses a prompt of too many tokens.
         self._check_prompt: Callable[[str], None] = lambda prompt: None
 
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of it now: weights may come while the server runs."""
+        return replace(self._info, availability=self._availability())
+
+    @info.setter
+    def info(self, info: ModelInfo) -> None:
+        self._info = info
+
     async def load(self) -> None:
         """Find or download the weights, read them, and make a few frames to warm up."""
-        if not self.info.availability.available:
-            raise Unavailable(f"{self.info.availability.reason}. {self.info.availability.remedy}")
-        self._engine = Engine(self.info.name, self.capacity, self._build, _explain)
-        try:
-            await asyncio.wrap_future(self._engine.ready)
-        except Unavailable as error:
-            self.info = replace(self.info, availability=_as_availability(error))
-            raise
+        availability = self._availability()
+        if not availability.available:
+            raise Unavailable(availability.reason, availability.remedy)
+        self._engine = Engine(self._info.name, self.capacity, self._build, _explain)
+        await asyncio.wrap_future(self._engine.ready)
         await self._warm_up()
         self.activity = ""
 
@@ -78,6 +85,12 @@ class MusicGen(Model):
         finally:
             self._engine.cancel(generation)
             await outbox.closed()
+
+    def _availability(self) -> Availability:
+        needs_no_search = self._config is not None or self._info.name in self._options.checkpoints
+        if needs_no_search or not self._installed.available:
+            return self._installed
+        return _weights_at_hand(self._info.name, self._options.models_dir)
 
     def _wish(self, request: GenerationRequest) -> Wish:
         config = self._loaded_config
@@ -110,24 +123,25 @@ class MusicGen(Model):
         self._report("importing torch")
         from server.models.musicgen.build import build
 
-        runner = build(self.info.name, self._options, self.capacity, self._report)
+        runner = build(self._info.name, self._options, self.capacity, self._report)
         self._config = runner.config
         self._check_prompt = runner.check_prompt
         self._check_channels(runner.config)
         return runner
 
     def _check_channels(self, config: MusicGenConfig) -> None:
-        name, channels = self.info.name, config.channels
-        if name in VARIANTS and channels != self.info.channels:
+        name, channels = self._info.name, config.channels
+        if name in VARIANTS and channels != self._info.channels:
             raise Unavailable(
                 f"the folder of {name} holds a model of {channels} channel(s), not of "
-                f"{self.info.channels}. Put the right files there"
+                f"{self._info.channels}",
+                "Put the right files there",
             )
-        self.info = replace(self.info, channels=channels, sample_rate=config.codec.sample_rate)
+        self._info = replace(self._info, channels=channels, sample_rate=config.codec.sample_rate)
 
     def _report(self, activity: str) -> None:
         self.activity = activity
-        logger.info("Model {}: {}", self.info.name, activity)
+        logger.info("Model {}: {}", self._info.name, activity)
 
 
 def _sampling(request: GenerationRequest) -> Sampling:
@@ -139,7 +153,6 @@ def _sampling(request: GenerationRequest) -> Sampling:
     )
 
 
-@lru_cache(maxsize=1)
 def _installed() -> Availability:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if not missing:
@@ -150,10 +163,16 @@ def _installed() -> Availability:
     )
 
 
-def _as_availability(error: Unavailable) -> Availability:
-    """The sentence up to its remedy, and the remedy."""
-    reason, _, remedy = error.message.partition(". ")
-    return Availability(reason, remedy)
+def _weights_at_hand(name: str, models_dir: Path) -> Availability:
+    """Whether there are weights, or may be after a download; asks no network."""
+    from huggingface_hub import constants  # quick; the rest of it is not
+
+    if not constants.HF_HUB_OFFLINE:
+        return Availability()
+    from server.models.musicgen.checkpoint.places import Places
+
+    lacking = Places(models_dir, lambda activity: None).lacking(name)
+    return Availability() if lacking is None else Availability(lacking.reason, lacking.remedy)
 
 
 def _explain(error: Exception, wish: Wish) -> ContinuoError:

@@ -19,6 +19,8 @@ MAX_CACHED_TOKENS = 16_384
 #: The encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
 MAX_TOKENS = 2048
 CHARACTERS_PER_TOKEN = 4
+#: The second is what the first was made from.
+TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 #: The reference cuts no prompt; without a bound the tokenizer would warn about long ones.
 UNBOUNDED = 10**9
 
@@ -77,18 +79,30 @@ class TextEncoder:
 
 def empty_t5(config: T5Config) -> T5EncoderModel:
     """The encoder without its weights, on the meta device."""
-    with torch.device("meta"):
-        return T5EncoderModel(config)
-
-
-def read_tokenizer(folder: Path) -> Any:
-    """The tokenizer in `folder`. Raises `WrongCheckpoint`."""
     try:
-        return AutoTokenizer.from_pretrained(
+        with torch.device("meta"):
+            return T5EncoderModel(config)
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        raise WrongCheckpoint(f"the text encoder's configuration is impossible: {error}") from error
+
+
+def read_tokenizer(folder: Path, num_embeddings: int) -> Any:
+    """The tokenizer in `folder`, for an encoder of so many tokens. Raises `WrongCheckpoint`."""
+    # transformers would make an empty tokenizer of no files at all
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise WrongCheckpoint(f"{TOKENIZER_FILES[0]} is missing; fetch it")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, model_max_length=UNBOUNDED
         )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of transformers and the libraries below it: each has its own types
         raise WrongCheckpoint(
-            "the tokenizer's files (tokenizer.json or spiece.model) are missing or damaged; "
+            "the tokenizer's files (tokenizer.json or spiece.model) are damaged or incomplete; "
             "fetch them again"
         ) from error
+    if len(tokenizer) > num_embeddings:
+        raise WrongCheckpoint(
+            f"the tokenizer has {len(tokenizer)} tokens, but the text encoder {num_embeddings}: "
+            "they belong to different models; fetch both again"
+        )
+    return tokenizer

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
+from server.models.musicgen.checkpoint.config import WrongCheckpoint
 from server.models.musicgen.checkpoint.loading import Checkpoint, load
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.wish import Sampling, Wish
@@ -68,6 +70,20 @@ def checkpoint(variant: str, layout: str = "huggingface") -> Checkpoint:
 
 def runner(variant: str, layout: str = "huggingface", num_slots: int = 1) -> Runner:
     return Runner(checkpoint(variant, layout), num_slots, CPU, torch.float32, 0.16)
+
+
+def refusal(where: Path) -> str:
+    """What is said of the spoilt mono checkpoint in `where`, which names no folder."""
+    with pytest.raises(WrongCheckpoint) as raised:
+        load(where, t5_of("mono"))
+    assert str(where.parent) not in str(raised.value)
+    return str(raised.value)
+
+
+def changed(ac: Path, file: str, **changes: object) -> None:
+    """Change entries of one of the files of an audiocraft checkpoint."""
+    package = torch.load(ac / file, weights_only=True)
+    torch.save({**package, **changes}, ac / file)
 
 
 def generated(variant: str) -> list[str]:

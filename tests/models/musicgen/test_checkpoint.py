@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,30 +13,18 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 import torch
 from safetensors.torch import load_file, save_file
 
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
 from server.models.musicgen.checkpoint.loading import load
-from tests.models.musicgen.references import FIXTURES, VARIANTS, checkpoint, folder, t5_of
+from tests.models.musicgen.references import (
+    FIXTURES,
+    VARIANTS,
+    changed,
+    checkpoint,
+    folder,
+    refusal,
+    t5_of,
+)
 
 HEAD = "decoder.lm_heads.2.weight"
-
-
-@pytest.fixture
-def hf(tmp_path: Path) -> Path:
-    """A Hugging Face checkpoint that a test may spoil."""
-    return Path(shutil.copytree(folder("mono", "huggingface"), tmp_path / "hf"))
-
-
-@pytest.fixture
-def ac(tmp_path: Path) -> Path:
-    """An audiocraft checkpoint that a test may spoil."""
-    return Path(shutil.copytree(folder("mono", "audiocraft"), tmp_path / "ac"))
-
-
-def refusal(where: Path) -> str:
-    with pytest.raises(WrongCheckpoint) as raised:
-        load(where, t5_of("mono"))
-    assert str(where.parent) not in str(raised.value)
-    return str(raised.value)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -98,6 +85,11 @@ SPOILT = [
         {"audio_encoder.quantizer.layers.1.codebook.embed": torch.zeros(64, 9)},
         "audio_encoder.quantizer.layers.1.codebook.embed has shape [64, 9]",
     ),
+    ({HEAD: torch.zeros(64, 128, dtype=torch.int32)}, f"{HEAD} is torch.int32"),
+    (
+        {"audio_encoder.decoder.layers.0.conv.weight_v": torch.tensor(1.0)},
+        "audio_encoder.decoder.layers.0.conv.weight_g has shape [32, 1, 1], not []",
+    ),
 ]
 
 
@@ -112,45 +104,6 @@ def test_a_wrong_tensor_is_named(
 def test_an_old_position_table_is_no_extra_tensor(hf: Path) -> None:
     spoil(hf, **{"decoder.model.decoder.embed_positions.weights": torch.zeros(2048, 128)})
     load(hf, t5_of("mono"))
-
-
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
-@pytest.mark.parametrize("left", [0, 100, 0.6])
-def test_a_half_downloaded_file_is_said_with_the_remedy(hf: Path, file: str, left: float) -> None:
-    (hf / "spiece.model").unlink()
-    whole = (hf / file).read_bytes()
-    (hf / file).write_bytes(whole[: int(len(whole) * left) if left < 1 else int(left)])
-    said = refusal(hf)
-    assert file in said
-    assert "fetch" in said
-
-
-@pytest.mark.parametrize("file", ["state_dict.bin", "compression_state_dict.bin"])
-@pytest.mark.parametrize("left", [0, 100, 0.6])
-def test_a_half_downloaded_pickle_too(ac: Path, file: str, left: float) -> None:
-    whole = (ac / file).read_bytes()
-    (ac / file).write_bytes(whole[: int(len(whole) * left) if left < 1 else int(left)])
-    said = refusal(ac)
-    assert file in said
-    assert "fetch it again" in said
-
-
-class Command:
-    """Unpickling this would run code."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return print, ("code was run",)
-
-
-def test_a_pickle_that_runs_code_is_refused(ac: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"best_state": {}, "xp.cfg": Command()}, ac / "state_dict.bin")
-    assert "state_dict.bin" in refusal(ac)
-    assert "code was run" not in capsys.readouterr().out
-
-
-def changed(ac: Path, file: str, **changes: object) -> None:
-    package = torch.load(ac / file, weights_only=True)
-    torch.save({**package, **changes}, ac / file)
 
 
 def test_a_codec_may_be_a_pointer_to_a_published_one(ac: Path, tmp_path: Path) -> None:
@@ -181,6 +134,16 @@ CONFIGS = [
     ("card: 64", "card: 32", "but the codec has 64"),
     ("lm_model: transformer_lm", "", "has no lm_model"),
     ("dim: 128", "dim: [", "no YAML"),
+    ("dim: 128", "dim: -128", "dim -128; must be integers from 1"),
+    ("dim: 128", "dim: .nan", "transformer_lm.dim is nan"),
+    ("dim: 128", "dim: 1000000000", "dim 1000000000; must be integers from 1 to 131072"),
+    ("num_heads: 2", "num_heads: 0", "num_heads 0; must be integers from 1"),
+    ("n_q: 4", "n_q: true", "num_codebooks True"),
+    ("card: 64", "card: ${transformer_lm.card}", "transformer_lm.card refers to itself"),
+    ("segment_duration: 30", "segment_duration: .nan", "dataset.segment_duration is nan"),
+    ("segment_duration: 30", "segment_duration: 0", "the window has 0 frames"),
+    ("inference_coef: 3.0", "inference_coef: .inf", "inference_coef is inf"),
+    ("inference_coef: 3.0", "inference_coef: -3.0", "the guidance is -3.0"),
 ]
 
 
@@ -190,6 +153,43 @@ def test_what_cannot_be_run_is_named(ac: Path, old: str, new: str, words: str) -
     assert old in text
     changed(ac, "state_dict.bin", **{"xp.cfg": text.replace(old, new, 1)})
     assert words in refusal(ac)
+
+
+HF_CONFIGS = [
+    ("decoder.num_attention_heads", 0, "num_heads 0; must be integers from 1"),
+    ("decoder.num_hidden_layers", float("nan"), "nan"),
+    ("decoder.ffn_dim", -1, "ffn_dim -1; must be integers from 1"),
+    ("decoder.audio_channels", 3, "3 channels"),
+    ("audio_encoder.sampling_rate", 0, "sample_rate 0; must be integers from 1"),
+    ("audio_encoder.sampling_rate", 32_001, "sample_rate 32001 is no multiple of the 640"),
+    ("audio_encoder.upsampling_ratios", [8, 5, 4, 0], "ratios (8, 5, 4, 0)"),
+    ("audio_encoder.compress", 0, "compress 0"),
+    ("audio_encoder.model_type", "dac", "audio_encoder.model_type is 'dac'"),
+    ("text_encoder.model_type", "bert", "text_encoder.model_type is 'bert'"),
+    ("text_encoder.d_ff", -1, "the text encoder's configuration is impossible"),
+    ("text_encoder.vocab_size", 200, "shared.weight has shape [248, 32]"),
+    ("decoder", [1], "config.json cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "words"), HF_CONFIGS)
+def test_an_impossible_configuration_is_named(
+    hf: Path, field: str, value: object, words: str
+) -> None:
+    config = json.loads((hf / "config.json").read_text())
+    *parents, last = field.split(".")
+    part = config
+    for parent in parents:
+        part = part[parent]
+    part[last] = value
+    (hf / "config.json").write_text(json.dumps(config))
+    assert words in refusal(hf)
+
+
+@pytest.mark.parametrize("scale", [float("nan"), -1, "3"])
+def test_an_impossible_guidance_is_named(hf: Path, scale: object) -> None:
+    (hf / "generation_config.json").write_text(json.dumps({"guidance_scale": scale}))
+    assert "guidance" in refusal(hf)
 
 
 def test_one_setting_may_refer_to_another(ac: Path) -> None:

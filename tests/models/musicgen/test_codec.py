@@ -22,7 +22,9 @@ from tests.models.musicgen.references import (
     tensor,
 )
 
-STREAMED = 1e-6
+#: The carried state is exact: in float64 nothing but rounding is left. In float32 the rounding of
+#: sums in another order is; the reference itself is 8e-7 from its float64 (the fixtures' README).
+STREAMED = {torch.float64: 1e-12, torch.float32: 1e-6}
 CHUNKS = [[1], [2, 3], [4], [8, 5, 6, 8, 10, 12], [50], [1, 17, 1, 3]]
 
 
@@ -51,12 +53,15 @@ def with_pad_mode(codec: Codec, pad_mode: str) -> Codec:
     return other
 
 
+@pytest.mark.parametrize("dtype", STREAMED, ids=str)
 @pytest.mark.parametrize("chunks", CHUNKS, ids=str)
 @pytest.mark.parametrize("pad_mode", ["constant", "reflect"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_streamed_is_whole(variant: str, pad_mode: str, chunks: list[int]) -> None:
+def test_streamed_is_whole(
+    variant: str, pad_mode: str, chunks: list[int], dtype: torch.dtype
+) -> None:
     made = checkpoint(variant)
-    codec, channels = with_pad_mode(made.codec, pad_mode), made.config.channels
+    codec, channels = with_pad_mode(made.codec, pad_mode).to(dtype), made.config.channels
     random = torch.Generator().manual_seed(3)
     for num_frames in (1, 2, 3, 4, 5, 9, 60):
         num_codebooks = channels * codec.config.num_codebooks
@@ -69,7 +74,8 @@ def test_streamed_is_whole(variant: str, pad_mode: str, chunks: list[int]) -> No
             last = done + step >= num_frames
             pieces.append(stream.push(codes[:, done : done + step], last))
             done += step
-        assert torch.allclose(torch.cat(pieces, -1), whole, rtol=0, atol=STREAMED)
+        loudest = max(1.0, whole.abs().max().item())  # random weights exceed full scale
+        assert torch.allclose(torch.cat(pieces, -1), whole, rtol=0, atol=STREAMED[dtype] * loudest)
 
 
 def test_the_sound_stays_as_far_behind_as_the_decoder_looks_ahead() -> None:

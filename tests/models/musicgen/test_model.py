@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from contextlib import aclosing
@@ -51,11 +52,7 @@ def test_importing_and_building_need_no_torch() -> None:
 
 async def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "NEEDED", ("torch_that_is_missing",))
-    model_module._installed.cache_clear()
-    try:
-        model = MusicGen(TINY_NAME, ModelOptions())
-    finally:
-        model_module._installed.cache_clear()
+    model = MusicGen(TINY_NAME, ModelOptions())
     assert not model.info.availability.available
     assert "torch_that_is_missing" in model.info.availability.reason
     assert 'pip install -e ".[musicgen]"' in model.info.availability.remedy
@@ -172,11 +169,65 @@ async def refusal(name: str, models_dir: Path, **options: object) -> str:
     model = MusicGen(name, ModelOptions(models_dir=models_dir, **options))  # type: ignore[arg-type]
     with pytest.raises(Unavailable) as raised:
         await model.load()
-    assert not model.info.availability.available
-    assert model.info.availability.remedy
+    assert raised.value.remedy
     await model.close()
     assert str(models_dir) not in raised.value.message
     return raised.value.message
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No downloads and an empty cache; gives the folder of the cache."""
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@needs_torch
+class TestAvailability:
+    def test_offline_without_weights_it_is_unavailable_at_once(
+        self, tmp_path: Path, offline: Path
+    ) -> None:
+        found = MusicGen(TINY_NAME, ModelOptions(models_dir=tmp_path)).info.availability
+        assert "HF_HUB_OFFLINE is set" in found.reason
+        assert f"`hf download {TINY_NAME}`" in found.remedy
+        assert str(tmp_path) not in found.reason + found.remedy
+
+    async def test_weights_that_come_later_are_found(self, tmp_path: Path, offline: Path) -> None:
+        model = MusicGen(TINY_NAME, ModelOptions(models_dir=tmp_path))
+        with pytest.raises(Unavailable, match=rf"Run `hf download {TINY_NAME}`"):
+            await model.load()
+        tiny_checkpoints(tmp_path)
+        assert model.info.availability.available
+        await model.load()
+        assert sum(await sizes_of(model, request(1))) == 32_000
+        await model.close()
+
+    @pytest.mark.parametrize("lacking", ["", "model.safetensors", "config.json"])
+    def test_a_cache_counts_only_if_it_is_complete(self, offline: Path, lacking: str) -> None:
+        repository = offline / f"models--{TINY_NAME.replace('/', '--')}"
+        snapshot = repository / "snapshots" / "0123"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text("0123")
+        shutil.copytree(FIXTURES / "mono" / "huggingface", snapshot)
+        if lacking:
+            (snapshot / lacking).unlink()
+        model = MusicGen(TINY_NAME, ModelOptions(models_dir=offline))
+        assert model.info.availability.available == (not lacking)
+        index = snapshot / "model.safetensors.index.json"
+        index.write_text("<html>")  # of a repository in shards whose weights did not come
+        assert model.info.availability.available == (not lacking)
+
+    def test_a_folder_of_the_operators_own_is_at_hand(self, offline: Path) -> None:
+        options = ModelOptions(models_dir=offline, checkpoints={"mine": FIXTURES})
+        assert MusicGen("mine", options).info.availability.available
+
+    def test_where_downloads_are_allowed_it_is_available(
+        self, offline: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        assert MusicGen(TINY_NAME, ModelOptions(models_dir=offline)).info.availability.available
 
 
 @needs_torch
@@ -192,7 +243,7 @@ class TestRefused:
         for file in (FIXTURES / "mono" / "huggingface").iterdir():
             (folder / file.name).write_bytes(file.read_bytes()[:5000])
         said = await refusal(TINY_NAME, tmp_path)
-        assert "model.safetensors is incomplete or damaged" in said
+        assert "model.safetensors is incomplete, damaged" in said
         assert f"hf download {TINY_NAME}" in said
 
     async def test_a_precision_it_does_not_have(self, tmp_path: Path) -> None:

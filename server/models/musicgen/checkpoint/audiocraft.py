@@ -6,11 +6,13 @@ The text encoder is not in it, and the codec may be a pointer to one on the Hugg
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from torch import Tensor
 
 from server.models.musicgen.checkpoint.config import (
     CodecConfig,
@@ -40,15 +42,24 @@ class Fields:
 
     def __call__(self, path: str, default: object = None) -> object:
         """The value at `path`; without a `default` it must be there."""
+        visited: list[str] = []
+        while path not in visited:
+            visited.append(path)
+            found = self._at(path)
+            value = default if found is None else found
+            if value is None:
+                raise WrongCheckpoint(f"{self._source}: xp.cfg has no {path}")
+            reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+            if reference is None:
+                return value
+            path = reference[1]
+        raise WrongCheckpoint(f"{self._source}: xp.cfg: {path} refers to itself")
+
+    def _at(self, path: str) -> object:
         value: object = self._tree
         for key in path.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if value is None:
-            value = default
-        if value is None:
-            raise WrongCheckpoint(f"{self._source}: xp.cfg has no {path}")
-        reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
-        return self(reference[1]) if reference else value
+        return value
 
     def integer(self, path: str, default: int | None = None) -> int:
         value = self(path, default)
@@ -58,8 +69,8 @@ class Fields:
 
     def number(self, path: str, default: float) -> float:
         value = self(path, default)
-        if not isinstance(value, int | float):
-            raise WrongCheckpoint(f"{self._source}: {path} is {value!r}; must be a number")
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise WrongCheckpoint(f"{self._source}: {path} is {value!r}; must be a finite number")
         return float(value)
 
     def integers(self, path: str) -> tuple[int, ...]:
@@ -73,8 +84,10 @@ def read(file: Path) -> tuple[Fields, StoredTensors]:
     """The configuration and the tensors of one of the two files."""
     package = read_pickle(file)
     tensors = package.get("best_state")
-    if not isinstance(tensors, dict):
-        raise WrongCheckpoint(f"{file.name} has no best_state")
+    if not isinstance(tensors, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+    ):
+        raise WrongCheckpoint(f"{file.name} has no best_state of named tensors")
     return Fields(file.name, package.get("xp.cfg", "")), StoredTensors(file.name, tensors)
 
 

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+#: No published model comes near it; what is larger would hang or exhaust the machine.
+MAX_SIZE = 2**17
 
 
 class WrongCheckpoint(Exception):
     """The files are not a MusicGen that can be run: the message says which file or field and why.
 
-    It may be shown to callers, so it names files but no folders.
+    It may be shown to callers, so it names files but no folders. `name` is the published model that
+    the files are of, where it is another than was asked for.
     """
+
+    def __init__(self, message: str, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """What goes wrong inside is about the files of the published model `name`."""
+    try:
+        yield
+    except WrongCheckpoint as error:
+        raise WrongCheckpoint(str(error), name) from error
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,7 @@ class LanguageModelConfig:
     delays: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        check_sizes(self)
         if self.dim % self.num_heads:
             raise WrongCheckpoint(f"dim {self.dim} is no multiple of {self.num_heads} heads")
         if len(self.delays) != self.num_codebooks:
@@ -69,6 +88,12 @@ class CodecConfig:
     conv_shortcut: bool
 
     def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.sample_rate % self.hop_samples:
+            raise WrongCheckpoint(
+                f"codec sample_rate {self.sample_rate} is no multiple of the "
+                f"{self.hop_samples} samples of a frame"
+            )
         if self.pad_mode not in ("constant", "reflect"):
             raise WrongCheckpoint(
                 f"codec pad_mode is {self.pad_mode!r}; can be run: constant, reflect"
@@ -101,6 +126,10 @@ class MusicGenConfig:
 
     def __post_init__(self) -> None:
         model, codec = self.language_model, self.codec
+        if self.window_frames < 2:
+            raise WrongCheckpoint(f"the window has {self.window_frames} frames; must be 2 or more")
+        if not 0 <= self.guidance < math.inf:
+            raise WrongCheckpoint(f"the guidance is {self.guidance}; must be 0 or more, and finite")
         if self.channels not in (1, 2):
             raise WrongCheckpoint(f"{self.channels} channels; can be run: 1, 2")
         if model.num_codebooks != self.channels * codec.num_codebooks:
@@ -119,3 +148,18 @@ def require(field: str, value: object, allowed: object) -> None:
     """Refuse a checkpoint whose `field` is not what this implementation runs."""
     if value != allowed:
         raise WrongCheckpoint(f"{field} is {value!r}; can be run: {allowed!r}")
+
+
+def check_sizes(config: LanguageModelConfig | CodecConfig) -> None:
+    """Refuse sizes that no network can have, before one is built of them."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        smallest = 0 if field.name == "delays" else 1
+        if field.type in ("int", "tuple[int, ...]") and not all(
+            type(size) is int and smallest <= size <= MAX_SIZE
+            for size in (value if isinstance(value, tuple) else (value,))
+        ):
+            raise WrongCheckpoint(
+                f"the configuration says {field.name} {value!r}; "
+                f"must be integers from {smallest} to {MAX_SIZE}"
+            )

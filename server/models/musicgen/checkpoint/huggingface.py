@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import EncodecConfig, MusicgenConfig
+from transformers import EncodecConfig, MusicgenConfig, T5Config
 
 from server.models.musicgen.checkpoint.config import (
     CodecConfig,
@@ -23,34 +23,51 @@ UNUSED = re.compile(
     r"|decoder\.model\.decoder\.embed_positions\.weights"
     r"|(text_encoder\.)?encoder\.embed_tokens\.weight"
 )
+LONGEST_REASON = 200
 
 
 def read_config(folder: Path) -> Any:
     """`config.json` as transformers reads it, its defaults filled in."""
     found = read_json(folder / "config.json")
     require("config.json: model_type", found.get("model_type"), "musicgen")
-    return _parsed(MusicgenConfig.from_dict, found)
+    config = parsed(MusicgenConfig.from_dict, found)
+    require("text_encoder.model_type", config.text_encoder.model_type, "t5")
+    require("audio_encoder.model_type", config.audio_encoder.model_type, "encodec")
+    return config
+
+
+def read_t5_config(folder: Path) -> Any:
+    """The `config.json` of a text encoder published on its own."""
+    found = read_json(folder / "config.json")
+    require("text encoder's config.json: model_type", found.get("model_type"), "t5")
+    return parsed(T5Config.from_dict, found)
 
 
 def read_codec_config(folder: Path) -> Any:
     """The `config.json` of a codec published on its own."""
     found = read_json(folder / "config.json")
     require("config.json: model_type", found.get("model_type"), "encodec")
-    return _parsed(EncodecConfig.from_dict, found)
+    return parsed(EncodecConfig.from_dict, found)
 
 
-def _parsed(parse: Callable[[dict[str, object]], Any], found: dict[str, object]) -> Any:
+def parsed(parse: Callable[[dict[str, object]], Any], found: dict[str, object]) -> Any:
+    """What `parse` of transformers makes of a `config.json`. Raises `WrongCheckpoint`."""
     try:
         return parse(found)
-    except (ValueError, TypeError, KeyError) as error:
-        raise WrongCheckpoint(f"config.json cannot be read: {error}") from error
+    except Exception as error:  # each version of transformers has types of its own
+        words = " ".join(str(error).split())[:LONGEST_REASON]
+        raise WrongCheckpoint(f"config.json cannot be read: {words}") from error
 
 
 def read_guidance(folder: Path, default: float) -> float:
     """The guidance that `generation_config.json` recommends, where there is one."""
     file = folder / "generation_config.json"
     scale = read_json(file).get("guidance_scale") if file.exists() else None
-    return float(scale) if isinstance(scale, int | float) else default
+    if scale is None:
+        return default
+    if not isinstance(scale, int | float):
+        raise WrongCheckpoint(f"{file.name}: guidance_scale is {scale!r}; must be a number")
+    return float(scale)
 
 
 def language_model_config(config: Any) -> LanguageModelConfig:

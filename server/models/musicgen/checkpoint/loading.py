@@ -16,12 +16,11 @@ from server.models.musicgen.checkpoint.config import (
     LanguageModelConfig,
     MusicGenConfig,
     WrongCheckpoint,
-    require,
+    reading,
 )
 from server.models.musicgen.checkpoint.tensors import (
     Parts,
     StoredTensors,
-    read_json,
     read_pickle,
     read_safetensors,
 )
@@ -85,13 +84,14 @@ def _load_huggingface(folder: Path) -> Checkpoint:
     t5 = empty_t5(raw.text_encoder)
     tensors.fill(t5, huggingface.t5_name_in("text_encoder."))
     tensors.check_all_used(huggingface.UNUSED)
-    return _complete(config, model, codec, t5, folder)
+    encoder = TextEncoder(t5, read_tokenizer(folder, t5.config.vocab_size))
+    return _complete(config, model, codec, encoder)
 
 
 def _load_audiocraft(folder: Path, find: Find) -> Checkpoint:
     fields, tensors = audiocraft.read(folder / audiocraft.LANGUAGE_MODEL_FILE)
-    t5_folder = find(audiocraft.t5_name(fields))
-    t5_config = _t5_config(t5_folder)
+    text_encoder = _published_text_encoder(audiocraft.t5_name(fields), find)
+    t5_config = text_encoder.model.config
     sizes = audiocraft.language_model_config(fields, t5_config.d_model)
     channels = audiocraft.channels_of(fields)
     codec = _audiocraft_codec(folder / audiocraft.CODEC_FILE, sizes, channels, find)
@@ -111,14 +111,14 @@ def _load_audiocraft(folder: Path, find: Find) -> Checkpoint:
         model, lambda name: by_codebook.get(name) or (audiocraft.language_model_name(name),)
     )
     tensors.check_all_used(audiocraft.UNUSED)
-    return _complete(config, model, codec, _read_t5(t5_folder, t5_config), t5_folder)
+    return _complete(config, model, codec, text_encoder)
 
 
 def _audiocraft_codec(file: Path, sizes: LanguageModelConfig, channels: int, find: Find) -> Codec:
     """The codec in `file`, or the published one that it points to."""
     pointer = audiocraft.codec_pointer(file)
     if pointer is not None:
-        return _published_codec(find(pointer), sizes.num_codebooks // channels)
+        return _published_codec(pointer, find, sizes.num_codebooks // channels)
     fields, tensors = audiocraft.read(file)
     codec_sizes = audiocraft.codec_config(fields)
     codebooks = tuple(audiocraft.codebook_name(k) for k in range(codec_sizes.num_codebooks))
@@ -129,10 +129,19 @@ def _audiocraft_codec(file: Path, sizes: LanguageModelConfig, channels: int, fin
     return _filled_codec(codec_sizes, tensors, parts, audiocraft.UNUSED)
 
 
-def _published_codec(folder: Path, num_codebooks: int) -> Codec:
-    sizes = huggingface.codec_config(huggingface.read_codec_config(folder), num_codebooks)
-    parts = huggingface.codec_names_in("", num_codebooks)
-    return _filled_codec(sizes, read_safetensors(folder), parts, huggingface.UNUSED)
+def _published_codec(name: str, find: Find, num_codebooks: int) -> Codec:
+    folder = find(name)
+    with reading(name):
+        sizes = huggingface.codec_config(huggingface.read_codec_config(folder), num_codebooks)
+        parts = huggingface.codec_names_in("", num_codebooks)
+        return _filled_codec(sizes, read_safetensors(folder), parts, huggingface.UNUSED)
+
+
+def _published_text_encoder(name: str, find: Find) -> TextEncoder:
+    folder = find(name)
+    with reading(name):
+        t5 = _read_t5(folder, huggingface.read_t5_config(folder))
+        return TextEncoder(t5, read_tokenizer(folder, t5.config.vocab_size))
 
 
 def _filled_codec(
@@ -143,12 +152,6 @@ def _filled_codec(
     tensors.fill(codec, parts)
     tensors.check_all_used(unused)
     return codec
-
-
-def _t5_config(folder: Path) -> T5Config:
-    found = read_json(folder / "config.json")
-    require("text encoder's config.json: model_type", found.get("model_type"), "t5")
-    return T5Config.from_dict(found)
 
 
 def _read_t5(folder: Path, config: T5Config) -> T5EncoderModel:
@@ -173,10 +176,8 @@ def _complete(
     config: MusicGenConfig,
     model: LanguageModel,
     codec: Codec,
-    t5: T5EncoderModel,
-    tokenizer_folder: Path,
+    text_encoder: TextEncoder,
 ) -> Checkpoint:
-    encoder = TextEncoder(t5, read_tokenizer(tokenizer_folder))
-    for module in (model, codec, t5):
+    for module in (model, codec, text_encoder.model):
         module.requires_grad_(False).eval()
-    return Checkpoint(config, model, codec, encoder)
+    return Checkpoint(config, model, codec, text_encoder)

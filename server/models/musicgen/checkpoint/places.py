@@ -44,9 +44,24 @@ class Places:
         Raises `Unavailable` with the command that fetches it.
         """
         local = self._local(name, beside)
-        return local if local is not None else self._download(MOVED.get(name, name))
+        return local if local is not None else self._download(name)
+
+    def lacking(self, name: str) -> Unavailable | None:
+        """Why `name` cannot be had, if that is clear without asking the hub: a look at the disk."""
+        try:
+            if not constants.HF_HUB_OFFLINE or self._local(name, None) is not None:
+                return None
+        except Unavailable as error:
+            return error
+        return _missing(name, "HF_HUB_OFFLINE is set")
 
     def _local(self, name: str, beside: Path | None) -> Path | None:
+        try:
+            return self._searched(name, beside)
+        except OSError as error:
+            raise unreadable(name, error) from error
+
+    def _searched(self, name: str, beside: Path | None) -> Path | None:
         short = name.rsplit("/", 1)[-1]
         folders = [self._models_dir / name, self._models_dir / short]
         if beside is not None:
@@ -57,14 +72,14 @@ class Places:
         cached = (cached_folder(repository) for repository in {name, MOVED.get(name, name)})
         return next((folder for folder in cached if folder and is_complete(folder)), None)
 
-    def _download(self, repository: str) -> Path:
+    def _download(self, name: str) -> Path:
         if constants.HF_HUB_OFFLINE:
-            raise _missing(repository, "HF_HUB_OFFLINE is set")
+            raise _missing(name, "HF_HUB_OFFLINE is set")
         try:
-            return self._fetch(repository)
+            return self._fetch(MOVED.get(name, name))
         except Exception as error:  # of the hub, the network or the disk: each has its own types
-            logger.opt(exception=error).debug("The download of {} failed", repository)
-            raise _missing(repository, _reason(error)) from error
+            logger.opt(exception=error).debug("The download of {} failed", name)
+            raise _missing(name, _reason(error)) from error
 
     def _fetch(self, repository: str) -> Path:
         described = HfApi().model_info(repository, files_metadata=True)
@@ -109,20 +124,32 @@ def is_complete(folder: Path) -> bool:
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").exists() or not index.exists():
         return True
-    shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    return all((folder / shard).exists() for shard in shards)
+    try:
+        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        return all((folder / shard).exists() for shard in shards)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):  # half an index
+        return False
 
 
-def fetch_command(repository: str) -> str:
+def fetch_command(name: str) -> str:
     """What a person types to fetch it into the cache."""
-    return f"hf download {repository}"
+    return f"hf download {MOVED.get(name, name)}"
 
 
-def _missing(repository: str, reason: str) -> Unavailable:
+def unreadable(name: str, error: OSError) -> Unavailable:
+    """The disk does not give the files of `name`; says why, but no folder."""
     return Unavailable(
-        f"the weights of {repository} are neither under MODELS_DIR nor in the Hugging Face cache, "
-        f"and they cannot be downloaded ({reason}). Run `{fetch_command(repository)}` where there "
-        f"is a network, or put the repository's files into the folder {repository} under MODELS_DIR"
+        f"the files of {name} cannot be read ({error.strerror or type(error).__name__})",
+        "Make MODELS_DIR and the Hugging Face cache readable for the user who runs the server",
+    )
+
+
+def _missing(name: str, reason: str) -> Unavailable:
+    return Unavailable(
+        f"the weights of {name} are neither under MODELS_DIR nor in the Hugging Face cache, "
+        f"and they cannot be downloaded ({reason})",
+        f"Run `{fetch_command(name)}` where there is a network, or put the repository's "
+        f"files into the folder {name} under MODELS_DIR",
     )
 
 

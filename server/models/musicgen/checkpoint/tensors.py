@@ -60,6 +60,9 @@ class StoredTensors:
         wanted = (shape[0] // len(parts), *shape[1:])
         for part in parts:
             found = tuple(self._tensors[part].shape)
+            if not self._tensors[part].is_floating_point():
+                kind = self._tensors[part].dtype
+                raise WrongCheckpoint(f"{self._source}: {part} is {kind}; must be a float type")
             if found != wanted:
                 raise WrongCheckpoint(
                     f"{self._source}: {part} has shape {list(found)}; "
@@ -94,9 +97,7 @@ def _load_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise WrongCheckpoint(
-            f"{file.name} is incomplete or damaged ({error}); {REFETCH}"
-        ) from error
+        raise _unreadable(file, error) from error
 
 
 def read_pickle(file: Path) -> dict[str, object]:
@@ -106,13 +107,19 @@ def read_pickle(file: Path) -> dict[str, object]:
     try:
         loaded = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
     except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WrongCheckpoint(
-            f"{file.name} is incomplete, damaged or no plain weights file ({reason}); {REFETCH}"
-        ) from error
+        raise _unreadable(file, error) from error
     if not isinstance(loaded, dict):
         raise WrongCheckpoint(f"{file.name} holds no dictionary; {REFETCH}")
     return loaded
+
+
+def _unreadable(file: Path, error: Exception) -> WrongCheckpoint:
+    """In words of our own: libraries' name folders, or advise to run code from the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return WrongCheckpoint(f"{file.name} cannot be read ({error.strerror}); make it readable")
+    return WrongCheckpoint(
+        f"{file.name} is incomplete, damaged or not a file of nothing but weights; {REFETCH}"
+    )
 
 
 def read_json(file: Path) -> dict[str, object]:
@@ -152,7 +159,7 @@ def _weight(
     (g_name, g), (v_name, v) = named_g, named_v
     if g is None or v is None:
         raise WrongCheckpoint(f"{source} lacks {g_name if g is None else v_name}")
-    wanted = [v.shape[0], *[1] * (v.dim() - 1)]
+    wanted = [*v.shape[:1], *[1] * (v.dim() - 1)]
     if list(g.shape) != wanted:
         raise WrongCheckpoint(f"{source}: {g_name} has shape {list(g.shape)}, not {wanted}")
     g, v = g.float(), v.float()
