@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Generator
 import numpy as np
 from loguru import logger
 
-from server.errors import ModelBroken, TooLarge
+from server.errors import ModelBroken, TooLarge, Unavailable
 from server.events import AudioChunk, Document, ModelEvent, Progress, Samples, Warning
 from server.generation import GenerationRequest
 from server.models.base import Availability, Control, Model, ModelInfo, ModelOptions
@@ -123,6 +123,18 @@ class BrokenLoad(Ticking):
 
     def prepare(self) -> None:
         raise OSError("secret path /srv/weights")
+
+
+class LateWeights(Ticking):
+    """Cannot be loaded before somebody has fetched its weights."""
+
+    fetched = False
+    num_loads = 0
+
+    def prepare(self) -> None:
+        type(self).num_loads += 1
+        if not self.fetched:
+            raise Unavailable("its weights are missing", "Run: fetch-weights NAME")
 
 
 class Weighted(Model):

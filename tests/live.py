@@ -23,6 +23,7 @@ FAKES = (
     "missing=tests.fakes:Missing",
     "slow-to-load=tests.fakes:SlowToLoad",
     "broken-load=tests.fakes:BrokenLoad",
+    "late-weights=tests.fakes:LateWeights",
     "weighted=tests.fakes:Weighted",
 )
 ROUTE = "/api/v1/generate_music"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 
@@ -55,6 +56,7 @@ class Entry:
         self.model = model
         self.phase = Phase.UNLOADED
         self.failure: ContinuoError | None = None
+        self.failed_at = 0.0
         self._loading: asyncio.Task[None] | None = None
 
     @property
@@ -81,14 +83,16 @@ class Entry:
             await self.model.load()
         except ContinuoError as error:
             logger.error("Model {} cannot be served: {}", name, error)
-            self.phase, self.failure = Phase.FAILED, error
+            self._fail(error)
         except Exception:
             logger.exception("Model {} failed to load", name)
-            self.phase = Phase.FAILED
-            self.failure = Unavailable(f"model {name} failed to load", "The server's log says why")
+            self._fail(Unavailable(f"model {name} failed to load", "The server's log says why"))
         else:
             logger.info("Model {} is ready, {} slot(s)", name, self.model.capacity)
             self.phase = Phase.READY
+
+    def _fail(self, error: ContinuoError) -> None:
+        self.phase, self.failure, self.failed_at = Phase.FAILED, error, time.monotonic()
 
 
 class Registry:

@@ -37,6 +37,8 @@ WATCH_TICK_SECONDS = 1.0
 #: How long streams get to send their last event once they were told to stop.
 FLUSH_SECONDS = 3.0
 LOADING_RETRY_SECONDS = 5
+#: A load that failed is not tried again sooner: whoever asks meanwhile is told why it failed.
+FAILURE_STANDS_SECONDS = 10.0
 CLIENT_LEFT = "the client disconnected"
 
 
@@ -248,12 +250,12 @@ class GenerationService:
             raise Draining("the server is stopping and takes no new work", LOADING_RETRY_SECONDS)
         if not info.availability.available:
             raise _unavailable(info)
-        if entry.phase is Phase.FAILED and entry.failure is not None:
+        if entry.failure is not None and not _may_be_mended(entry):
             raise entry.failure
 
     def _enter(self, entry: Entry, request: GenerationRequest, places: int) -> Ticket:
         cost = entry.model.cost(request)
-        if entry.phase is Phase.UNLOADED:
+        if entry.phase is Phase.UNLOADED or _may_be_mended(entry):
             self._in_background(self._load(entry))
         try:
             return self.room(entry).enter(cost, request.num_seconds, places)
@@ -309,6 +311,12 @@ class GenerationService:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), within_seconds)
         return self._idle.is_set()
+
+
+def _may_be_mended(entry: Entry) -> bool:
+    """The operator may have fetched what was missing: the next request tries again."""
+    failed = entry.phase is Phase.FAILED
+    return failed and time.monotonic() >= entry.failed_at + FAILURE_STANDS_SECONDS
 
 
 def _unavailable(info: ModelInfo) -> Unavailable:

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from server.app import create_service
-from server.errors import Busy, Draining, ModelBroken, Unavailable
+from server.errors import Busy, Draining, Loading, ModelBroken, Unavailable
 from server.events import Cancelled, Completed, Failed
 from server.generation import GenerationRequest
+from server.models.registry import Phase
+from server.service import generation
 from server.service.generation import GenerationService
 from server.service.jobs import Job, State
 from server.settings import Settings
-from tests.fakes import Hanging, Ticking
+from tests.fakes import Hanging, LateWeights, Ticking
 from tests.live import FAKES
 
 
@@ -34,6 +37,13 @@ async def service() -> AsyncIterator[GenerationService]:
 def submit(service: GenerationService, prompt: str = "x", seconds: int = 2, **fields: str) -> Job:
     request = GenerationRequest(prompt, duration_seconds=seconds, **fields)  # type: ignore[arg-type]
     return service.submit(request, "test", places=0)
+
+
+async def until(condition: Callable[[], bool], within_seconds: float = 10) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def outcome(job: Job) -> object:
@@ -135,6 +145,26 @@ async def test_an_unavailable_model_is_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(Unavailable, match="fetch-weights NAME"):
         submit(service, model="missing")
+
+
+async def test_a_load_that_failed_is_tried_again_but_not_at_once(
+    service: GenerationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LateWeights, "num_loads", 0)
+    entry = service.registry.entry("late-weights")
+    await entry.load()
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="Run: fetch-weights NAME"):
+            submit(service, model="late-weights")
+    assert LateWeights.num_loads == 1
+    monkeypatch.setattr(LateWeights, "fetched", True)
+    monkeypatch.setattr(generation, "FAILURE_STANDS_SECONDS", 0.0)
+    with pytest.raises(Loading):
+        submit(service, model="late-weights")
+    await until(lambda: entry.phase is Phase.READY)
+    assert isinstance(await outcome(submit(service, model="late-weights")), Completed)
+    assert entry.failure is None
+    assert LateWeights.num_loads == 2
 
 
 async def test_nothing_is_left_behind(service: GenerationService) -> None:

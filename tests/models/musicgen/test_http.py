@@ -100,16 +100,24 @@ def unavailable(server: Process) -> str:
         assert time.monotonic() < deadline, server.log
         time.sleep(0.1)
     assert ready.status_code == 503
+    said = refusal(server, TINY_NAME)
+    assert said in ready.json()["message"]
+    return said
+
+
+def refusal(server: Process, name: str) -> str:
+    """Reason and remedy of a model that is listed as unavailable; its requests get them too."""
     models = httpx.get(server.url + "/api/v1/models").json()["models"]
-    listed = next(model for model in models if model["name"] == TINY_NAME)
+    listed = next(model for model in models if model["name"] == name)
     assert not listed["available"]
-    answer = httpx.post(server.url + ROUTE, json={"description": "x"})
+    answer = httpx.post(server.url + ROUTE, json={"description": "x", "model": name})
     assert answer.status_code == 503
-    said = answer.json()["message"]
-    assert listed["remedy"] in said
-    return str(said)
+    said = f"{listed['reason']}. {listed['remedy']}"
+    assert said in answer.json()["message"]
+    return said
 
 
+OTHER_NAME = "facebook/musicgen-stereo-large"
 NETWORKS = [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}]
 
 
@@ -122,6 +130,8 @@ def test_without_weights_and_network_it_says_how_to_get_them(
     with running(tmp_path, *flags, wait=False, **folders, **network) as server:
         server.wait_until_listening()
         said = unavailable(server)
+        if "HF_HUB_OFFLINE" in network:  # nobody has asked for this one yet
+            assert f"`hf download {OTHER_NAME}`" in refusal(server, OTHER_NAME)
     assert f"`hf download {TINY_NAME}`" in said
     assert "MODELS_DIR" in said
     assert str(tmp_path) not in said
