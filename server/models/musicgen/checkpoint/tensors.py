@@ -92,9 +92,8 @@ def read_safetensors(folder: Path, name: str = "model.safetensors") -> StoredTen
 
 
 def _load_safetensors(file: Path) -> dict[str, Tensor]:
-    if not file.exists():
-        raise WrongCheckpoint(f"{file.name} is missing; fetch it")
     try:
+        file.open("rb").close()  # says why it cannot be read; safetensors does not
         return load_file(file)
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
@@ -102,8 +101,6 @@ def _load_safetensors(file: Path) -> dict[str, Tensor]:
 
 def read_pickle(file: Path) -> dict[str, object]:
     """A file of torch.save that holds nothing but plain types and tensors; no code is run."""
-    if not file.exists():
-        raise WrongCheckpoint(f"{file.name} is missing; fetch it")
     try:
         loaded = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
     except UNREADABLE as error:
@@ -115,11 +112,11 @@ def read_pickle(file: Path) -> dict[str, object]:
 
 def _unreadable(file: Path, error: Exception) -> WrongCheckpoint:
     """In words of our own: libraries' name folders, or advise to run code from the file."""
+    if isinstance(error, FileNotFoundError):
+        return WrongCheckpoint(f"{file.name} is missing; fetch it")
     if isinstance(error, OSError) and error.strerror:
         return WrongCheckpoint(f"{file.name} cannot be read ({error.strerror}); make it readable")
-    return WrongCheckpoint(
-        f"{file.name} is incomplete, damaged or not a file of nothing but weights; {REFETCH}"
-    )
+    return WrongCheckpoint(f"{file.name} is incomplete, damaged or something else; {REFETCH}")
 
 
 def read_json(file: Path) -> dict[str, object]:
@@ -127,7 +124,7 @@ def read_json(file: Path) -> dict[str, object]:
     try:
         loaded = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise WrongCheckpoint(f"{file.name} is missing or damaged; fetch it again") from error
+        raise _unreadable(file, error) from error
     if not isinstance(loaded, dict):
         raise WrongCheckpoint(f"{file.name} holds no JSON object; {REFETCH}")
     return loaded
