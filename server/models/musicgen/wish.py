@@ -58,3 +58,7 @@ class Wish:
             length = min(self.num_frames - start, self.window_frames)
             yield length, num_known
             start, num_known = start + self.stride_frames, length - self.stride_frames
+
+    def num_positions(self, max_delay: int) -> int:
+        """Columns that the model reads of its longest window, whose last one is only drawn."""
+        return max(length for length, _ in self.windows()) + max_delay
