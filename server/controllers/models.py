@@ -109,7 +109,7 @@ def _body(entry: Entry, default_model: str) -> ModelBody:
         remedy=remedy,
         phase=entry.phase,
         activity=entry.model.activity,
-        slots=entry.model.capacity,
+        slots=entry.model.capacity.slots,
         abilities=sorted(info.abilities),
         controls=[_control(control) for control in info.controls],
         sample_rate=info.sample_rate,

@@ -11,7 +11,7 @@ from enum import Enum
 from loguru import logger
 
 from server.errors import ContinuoError, Unavailable, UnknownModel, echo
-from server.models.base import Model, ModelOptions
+from server.models.base import NO_RESOURCES, Model, ModelOptions, Resources
 
 #: What serves a checkpoint that the operator gave as a folder.
 CHECKPOINT_MODEL = "server.models.musicgen.model:MusicGen"
@@ -60,8 +60,8 @@ class Entry:
         self._loading: asyncio.Task[None] | None = None
 
     @property
-    def capacity(self) -> int:
-        return self.model.capacity if self.phase is Phase.READY else 0
+    def capacity(self) -> Resources:
+        return self.model.capacity if self.phase is Phase.READY else NO_RESOURCES
 
     async def load(self) -> None:
         """Make the model ready, once, whoever asks. Never raises: see `phase` and `failure`."""
@@ -88,7 +88,7 @@ class Entry:
             logger.exception("Model {} failed to load", name)
             self._fail(Unavailable(f"model {name} failed to load", "The server's log says why"))
         else:
-            logger.info("Model {} is ready, {} slot(s)", name, self.model.capacity)
+            logger.info("Model {} is ready, {} slot(s)", name, self.model.capacity.slots)
             self.phase = Phase.READY
 
     def _fail(self, error: ContinuoError) -> None:

@@ -1,4 +1,4 @@
-"""Who runs and who waits: one waiting room a model, first come first served, weighted by cost."""
+"""Who runs and who waits: one waiting room a model, first come first served, by what each takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from server.errors import Busy
+from server.models.base import NO_RESOURCES, Resources
 
 #: Said to a refused client while nothing is known yet about how long a generation takes.
 UNKNOWN_RETRY_SECONDS = 5
@@ -19,7 +20,7 @@ NEWEST_WEIGHT = 0.3
 class Ticket:
     """One request's place in the room: waiting, then admitted, then gone."""
 
-    def __init__(self, room: WaitingRoom, cost: int, audio_seconds: float) -> None:
+    def __init__(self, room: WaitingRoom, cost: Resources, audio_seconds: float) -> None:
         self.cost = cost
         self.audio_seconds = audio_seconds
         self.admitted_at: float | None = None
@@ -68,11 +69,11 @@ class Ticket:
 class WaitingRoom:
     """The only queue there is before a model.
 
-    `capacity` is asked anew each time, since a model's slots may shrink and grow while it runs, and
-    are none until it is loaded.
+    `capacity` is asked anew each time, since what a model has may shrink and grow while it runs,
+    and is nothing until it is loaded.
     """
 
-    def __init__(self, capacity: Callable[[], int]) -> None:
+    def __init__(self, capacity: Callable[[], Resources]) -> None:
         self._capacity = capacity
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
@@ -87,11 +88,12 @@ class WaitingRoom:
         return len(self._running)
 
     @property
-    def slots_used(self) -> int:
-        return sum(ticket.cost for ticket in self._running)
+    def used(self) -> Resources:
+        """What the running requests take together."""
+        return sum((ticket.cost for ticket in self._running), NO_RESOURCES)
 
-    def enter(self, cost: int, audio_seconds: float, places: int) -> Ticket:
-        """Take slots, or else a place to wait if fewer than `places` are taken.
+    def enter(self, cost: Resources, audio_seconds: float, places: int) -> Ticket:
+        """Take what it costs, or else a place to wait if fewer than `places` are taken.
 
         A client that stops its music and at once asks for other would find its own slot taken:
         requests that are leaving therefore make as many places. Raises `Busy`. Never awaits, so no
@@ -110,7 +112,7 @@ class WaitingRoom:
     def admit(self) -> None:
         """Admit from the front, and only from the front, whatever now fits."""
         now = time.monotonic()
-        while self._waiting and self._waiting[0].cost <= self._capacity() - self.slots_used:
+        while self._waiting and (self.used + self._waiting[0].cost).fit(self._capacity()):
             ticket = self._waiting.pop(0)
             self._running.append(ticket)
             ticket.admit(now)
@@ -136,7 +138,7 @@ class WaitingRoom:
         """Play the room forward at the average speed seen so far, a slot a request."""
         if self._wall_per_audio is None:
             return None
-        slots = max(1, self._capacity())
+        slots = max(1, self._capacity().slots)
         remaining = sorted(self._remaining_seconds(running) for running in self._running)
         free_in = ([0.0] * slots + remaining)[-slots:]
         for waiting in self._waiting:

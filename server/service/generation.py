@@ -29,6 +29,7 @@ from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job, State
 from server.service.limits import resolve
+from server.service.readings import watch
 
 QUEUE_TICK_SECONDS = 1.0
 #: A wait as short as a step is not worth an event.
@@ -121,10 +122,8 @@ class GenerationService:
         """The waiting room before a model."""
         name = entry.model.info.name
         if name not in self._rooms:
-            room = self._rooms[name] = WaitingRoom(lambda: entry.capacity)
-            self.metrics.slots.labels(name).set_function(lambda: entry.capacity)
-            self.metrics.slots_used.labels(name).set_function(lambda: room.slots_used)
-            self.metrics.waiting.labels(name).set_function(lambda: room.num_waiting)
+            self._rooms[name] = room = WaitingRoom(lambda: entry.capacity)
+            watch(self.metrics, entry, room)
         return self._rooms[name]
 
     # ── life of a job ────────────────────────────────────────────────────────────────────────

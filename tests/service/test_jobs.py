@@ -7,6 +7,7 @@ import numpy as np
 from server.errors import ContinuoError
 from server.events import AudioChunk, Cancelled, Completed, Event, Failed, Progress, Started
 from server.generation import GenerationRequest
+from server.models.base import Resources
 from server.service.admission import WaitingRoom
 from server.service.jobs import EventLog, Job, State
 from tests.fakes import info, tone
@@ -14,7 +15,7 @@ from tests.fakes import info, tone
 
 def make_job() -> Job:
     request = GenerationRequest("x", model="fake", duration_seconds=2, seed=1)
-    ticket = WaitingRoom(lambda: 1).enter(1, 2, places=0)
+    ticket = WaitingRoom(lambda: Resources(1)).enter(Resources(1), 2, places=0)
     return Job(request, info("fake"), "test", ticket)
 
 

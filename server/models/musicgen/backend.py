@@ -38,6 +38,9 @@ class Backend(Protocol[M, T]):
     config: LanguageModelConfig
 
     @property
+    def weights_bytes(self) -> int: ...
+
+    @property
     def bytes_per_position(self) -> int:
         """What a position of a sequence takes: keys and values, both rows, all layers."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from server.errors import ContinuoError, Unavailable
+from server.errors import ContinuoError, TooLarge, Unavailable
 from server.events import ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import Availability, Model, ModelInfo, ModelOptions
-from server.models.musicgen.engine import Engine
+from server.models.base import Availability, Model, ModelInfo, ModelOptions, Resources, Workload
+from server.models.memory import in_words
+from server.models.musicgen.engine import Engine, Words
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
 from server.models.musicgen.wish import Sampling, Wish
@@ -27,22 +28,22 @@ if TYPE_CHECKING:
 NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub", "yaml")
 #: The reference's `extend_stride`, 18 s of a window of 30 s.
 STRIDE_SHARE = 18 / 30
-WARM_UP_FRAMES = 10
 
 
 class MusicGen(Model):
-    """One checkpoint behind an engine with `MAX_BATCH` slots, one if that is not set."""
+    """One checkpoint behind an engine that works on several requests at once."""
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         self._info = info_of(name)
         self._installed = _installed()
-        self.capacity = options.max_batch or 1
+        self.capacity = Resources(options.max_batch or 1)
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None
-        self._config: MusicGenConfig | None = None
-        #: Once it is loaded, what refuses a prompt of too many tokens.
-        self._check_prompt: Callable[[str], None] = lambda prompt: None
+        self._runner: Runner | None = None
+
+    def workload(self) -> Workload:
+        return Workload() if self._engine is None else self._engine.workload
 
     @property
     def info(self) -> ModelInfo:
@@ -58,27 +59,29 @@ class MusicGen(Model):
         availability = self._availability()
         if not availability.available:
             raise Unavailable(availability.reason, availability.remedy)
-        self._engine = Engine(self._info.name, self.capacity, self._build, _explain)
+        words = Words(_explain, _is_out_of_memory)
+        self._engine = Engine(self._info.name, self._build, words, self._has_capacity)
         await asyncio.wrap_future(self._engine.ready)
-        await self._warm_up()
         self.activity = ""
 
-    def cost(self, request: GenerationRequest) -> int:
-        self._check_prompt(request.prompt)
-        return 1
+    def cost(self, request: GenerationRequest) -> Resources:
+        """A slot, and the keys and values of the longest window and of the text."""
+        if self._runner is None:
+            return Resources()
+        cost = Resources(1, self._runner.num_bytes(self._wish(request)))
+        if cost.memory_bytes > self.capacity.memory_bytes:
+            raise TooLarge(
+                "duration_seconds",
+                f"of {request.num_seconds} and the prompt need {in_words(cost.memory_bytes)} of "
+                f"memory; the model has {in_words(self.capacity.memory_bytes)} here. Ask for "
+                "shorter music or say it in fewer words",
+            )
+        return cost
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
-        async for event in self._perform(self._wish(request)):
-            yield event
-
-    async def close(self) -> None:
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
-
-    async def _perform(self, wish: Wish) -> AsyncGenerator[ModelEvent, None]:
         assert self._engine is not None, "load comes before generate"
         outbox = Outbox()
-        generation = self._engine.submit(wish, outbox)
+        generation = self._engine.submit(self._wish(request), self.cost(request), outbox)
         try:
             async for event in outbox.events():
                 yield event
@@ -86,14 +89,20 @@ class MusicGen(Model):
             self._engine.cancel(generation)
             await outbox.closed()
 
+    async def close(self) -> None:
+        self._runner = None
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+
     def _availability(self) -> Availability:
-        needs_no_search = self._config is not None or self._info.name in self._options.checkpoints
+        needs_no_search = self._runner is not None or self._info.name in self._options.checkpoints
         if needs_no_search or not self._installed.available:
             return self._installed
         return _weights_at_hand(self._info.name, self._options.models_dir)
 
     def _wish(self, request: GenerationRequest) -> Wish:
-        config = self._loaded_config
+        assert self._runner is not None, "load comes first"
+        config = self._runner.config
         window = config.window_frames
         return Wish(
             prompt=request.prompt,
@@ -105,29 +114,19 @@ class MusicGen(Model):
             guidance=config.guidance if request.guidance is None else request.guidance,
         )
 
-    @property
-    def _loaded_config(self) -> MusicGenConfig:
-        assert self._config is not None, "load comes before generate"
-        return self._config
-
-    async def _warm_up(self) -> None:
-        self._report("warming up")
-        config = self._loaded_config
-        window, stride = config.window_frames, round(STRIDE_SHARE * config.window_frames)
-        wish = Wish("music", WARM_UP_FRAMES, window, stride, 0, Sampling(), config.guidance)
-        async for _ in self._perform(wish):
-            pass
-
     def _build(self) -> Runner:
         """On the engine's thread."""
         self._report("importing torch")
         from server.models.musicgen.build import build
 
-        runner = build(self._info.name, self._options, self.capacity, self._report)
-        self._config = runner.config
-        self._check_prompt = runner.check_prompt
+        runner = build(self._info.name, self._options, self._report)
         self._check_channels(runner.config)
+        self._runner = runner
         return runner
+
+    def _has_capacity(self, capacity: Resources) -> None:
+        """Also on the engine's thread."""
+        self.capacity = capacity
 
     def _check_channels(self, config: MusicGenConfig) -> None:
         name, channels = self._info.name, config.channels
@@ -179,3 +178,9 @@ def _explain(error: Exception, wish: Wish) -> ContinuoError:
     from server.models.musicgen.failures import explain
 
     return explain(error, wish)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    from server.models.musicgen.failures import is_out_of_memory
+
+    return is_out_of_memory(error)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Several
 from typing import Any
 
 import torch
 
-from server.events import Samples
+from server.models.base import NO_RESOURCES
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.checkpoint.loading import Checkpoint
 from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
-from server.models.musicgen.sound import Sound
+from server.models.musicgen.sound import LONGEST_CHUNK_SECONDS, Beat, Sound
+from server.models.musicgen.studio import Studio, decode
 from server.models.musicgen.texts import Text, Texts
 from server.models.musicgen.wish import Wish
 
@@ -23,27 +25,39 @@ class Performance:
     def __init__(self, sequence: Sequence, memory: Memory, text: Text, sound: Sound) -> None:
         self.sequence = sequence
         self.memory = memory
-        self.text = text
         self.sound = sound
+        self.text: Memory | None = None
+        self._joined = False
+        self._text = text
 
     @property
-    def finished(self) -> bool:
-        return self.sequence.finished
+    def can_join(self) -> bool:
+        return not self._joined and self._text.done()
+
+    @property
+    def can_step(self) -> bool:
+        return self._joined and not self.num_unread and not self.sequence.finished
+
+    @property
+    def num_unread(self) -> int:
+        """Columns to be read ahead of its next decode step."""
+        return self.sequence.num_unread if self._joined else 0
 
     @property
     def percent(self) -> float:
         return self.sequence.percent
 
-    @property
-    def num_unread(self) -> int:
-        """Columns to be read ahead of its next decode step."""
-        return self.sequence.unread.shape[1]
+    def join(self) -> None:
+        """Take part from now on. Raises what kept the text from being read."""
+        self.text = self._text.result()
+        self._joined = True
 
 
 class Runner:
     """Methods are for the engine's thread if they do not say otherwise.
 
-    The text encoder and the codec stay float32, as the reference runs them.
+    The text encoder and the codec stay float32, as the reference runs them. `capacity` is what
+    there is for requests.
     """
 
     def __init__(
@@ -53,20 +67,45 @@ class Runner:
         device: torch.device,
         first_chunk_seconds: float,
     ) -> None:
-        self.config = checkpoint.config
+        self.config = config = checkpoint.config
+        self.capacity = NO_RESOURCES
+        #: Called on any thread when a text has been read or a piece of sound made.
+        self.on_news: Callable[[], None] = lambda: None
         self._device = device
         self._backend = backend
         self._codec = checkpoint.codec.to(device)
         checkpoint.text_encoder.model.to(device)
         self._texts = Texts(checkpoint.text_encoder, backend)
-        self._first_chunk_frames = round(first_chunk_seconds * self.config.codec.frame_rate)
+        self.studio = Studio(self._codec, device.type != "cpu", self._tell)
+        self._beat = Beat(int(LONGEST_CHUNK_SECONDS * config.codec.frame_rate))
+        self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
         self._batch: list[Sequence] = []
         self._settings: Settings | None = None
 
+    @property
+    def weights_bytes(self) -> int:
+        """What the model holds whether it works or not."""
+        return self._backend.weights_bytes + self._texts.weights_bytes + self._codec.weights_bytes
+
+    @property
+    def largest_bytes(self) -> int:
+        """The most that a request can take."""
+        window = self.config.window_frames + self.config.language_model.max_delay
+        return window * self._backend.bytes_per_position + self._texts.largest_bytes
+
     def num_bytes(self, wish: Wish) -> int:
         """The memory that `wish` will take. For any thread. Raises `TooLarge`."""
-        positions = wish.num_positions(self.config.language_model.max_delay)
-        return positions * self._backend.bytes_per_position + self._texts.num_bytes(wish.prompt)
+        num_positions = wish.num_positions(self.config.language_model.max_delay)
+        return num_positions * self._backend.bytes_per_position + self._texts.num_bytes(wish.prompt)
+
+    def warm_up(self, wish: Wish) -> None:
+        """Make `wish` with nobody listening: what is set up on first use is set up then."""
+        performance = self.begin(wish)
+        performance.join()
+        while performance.can_step:
+            self.decode_step([performance])
+        if (piece := performance.sound.due()) is not None:
+            decode(self._codec, [piece])
 
     @torch.inference_mode()
     def begin(self, wish: Wish) -> Performance:
@@ -74,38 +113,38 @@ class Runner:
         config = self.config
         sequence = Sequence(wish, config.language_model)
         memory = self._backend.reserve(wish.num_positions(config.language_model.max_delay))
-        sound = Sound(self._codec, config.channels, sequence, self._first_chunk_frames)
-        return Performance(sequence, memory, self._texts.remember(wish.prompt), sound)
+        sound = Sound(self._codec, config.channels, sequence, self._beat, self._first_chunk_frames)
+        text = self._texts.remember(wish.prompt)
+        text.add_done_callback(lambda _: self._tell())
+        return Performance(sequence, memory, text, sound)
 
     @torch.inference_mode()
     def read_ahead(self, performance: Performance, most_columns: int) -> int:
         """Read what its next decode step builds on, or a piece of it; returns the columns read."""
-        sequence, text = performance.sequence, performance.text.result()
+        sequence = performance.sequence
         tokens = sequence.unread[:, :most_columns]
-        self._backend.extend(tokens, sequence.position, performance.memory, text)
+        memory, text = performance.memory, performance.text
+        self._backend.extend(tokens, sequence.position, memory, text)
         sequence.remember(tokens.shape[1])
         return tokens.shape[1]
 
     @torch.inference_mode()
-    def decode_step(self, performances: Several[Performance]) -> None:
-        """One step of all of them at once."""
+    def decode_step(self, performances: Several[Performance]) -> int:
+        """One step of all of them at once; returns the tokens drawn."""
         sequences = [each.sequence for each in performances]
         logits = self._backend.decode_step(
             torch.stack([sequence.window.newest for sequence in sequences]),
             [sequence.position for sequence in sequences],
             [each.memory for each in performances],
-            [each.text.result() for each in performances],
+            [each.text for each in performances],
         )
         settings = self._settings_of(sequences, logits.device)
         clocks = torch.stack([sequence.clocks for sequence in sequences]).to(logits.device)
         drawn = draw(guide(logits, settings.guidance), settings, clocks).cpu()
         for sequence, tokens in zip(sequences, drawn, strict=True):
             sequence.put(tokens)
-
-    @torch.inference_mode()
-    def sound(self, performance: Performance) -> Samples | None:
-        """What can be heard of it now and was not before, [channels, n]."""
-        return performance.sound.piece()
+        self._beat.now += 1
+        return drawn.numel()
 
     def forget(self) -> None:
         """Let go of what belonged to sequences that have left."""
@@ -121,6 +160,10 @@ class Runner:
 
     def close(self) -> None:
         self._texts.close()
+        self.studio.close()
+
+    def _tell(self) -> None:
+        self.on_news()
 
     def _settings_of(self, sequences: list[Sequence], device: torch.device) -> Settings:
         """Made anew only when the batch has changed."""

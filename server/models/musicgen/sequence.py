@@ -38,8 +38,13 @@ class Sequence:
         return self._num_remembered
 
     @property
+    def num_unread(self) -> int:
+        """Columns to be read ahead of the next decode step."""
+        return self.window.num_filled - 1 - self._num_remembered
+
+    @property
     def unread(self) -> Tensor:
-        """The columns to be read ahead of the next decode step, [K, n]; n is 0 mostly."""
+        """Those columns, [K, num_unread]."""
         return self.window.filled[:, self._num_remembered : -1]
 
     @property

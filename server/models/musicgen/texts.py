@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import torch
 
 from server.models.musicgen.backend import Backend, Memory
-from server.models.musicgen.text_encoder import TextEncoder
+from server.models.musicgen.text_encoder import MAX_TOKENS, TextEncoder
 
 #: What is remembered of a prompt, soon; None for the empty one, which conditions nothing.
 Text: TypeAlias = "Future[Memory | None]"
@@ -27,6 +27,16 @@ class Texts:
         self._backend = backend
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
         self._in_use: WeakValueDictionary[str, Text] = WeakValueDictionary()
+
+    @property
+    def weights_bytes(self) -> int:
+        """Of the text encoder."""
+        return sum(parameter.nbytes for parameter in self._encoder.model.parameters())
+
+    @property
+    def largest_bytes(self) -> int:
+        """The most that a prompt can take."""
+        return MAX_TOKENS * self._backend.bytes_per_text_token
 
     def num_bytes(self, prompt: str) -> int:
         """What `prompt` will take. Raises `TooLarge` if it can never be read."""

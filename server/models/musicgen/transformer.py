@@ -83,6 +83,10 @@ class LanguageModel(nn.Module):
                 module.to(dtype)
 
     @property
+    def weights_bytes(self) -> int:
+        return sum(parameter.nbytes for parameter in self.parameters())
+
+    @property
     def bytes_per_position(self) -> int:
         return bytes_per_position(self.config, self.dtype)
 

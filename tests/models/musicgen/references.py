@@ -112,9 +112,11 @@ def wish_for(variant: str, name: str) -> Wish:
 def perform(runner: Runner, wish: Wish, most_columns: int = 1000) -> torch.Tensor:
     """All tokens of `wish`, made alone, [K, frames]; reading ahead in pieces of `most_columns`."""
     performance = runner.begin(wish)
-    while not performance.finished:
+    sequence = performance.sequence
+    performance.join()
+    while not sequence.finished:
         while performance.num_unread:
             runner.read_ahead(performance, most_columns)
         runner.decode_step([performance])
     runner.close()
-    return performance.sequence.frames(0, performance.sequence.num_complete_frames)
+    return sequence.frames(0, sequence.num_complete_frames)

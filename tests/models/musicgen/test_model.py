@@ -149,7 +149,7 @@ class TestLoaded:
         self, tmp_path: Path
     ) -> None:
         model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
-        assert model.cost(request()) == 1
+        assert model.cost(request()).slots == 1
         wordy = request(prompt="ab, " * 2000)
         with pytest.raises(TooLarge, match=r"at most 2048 tokens .* got \d{4,5} tokens"):
             model.cost(wordy)
