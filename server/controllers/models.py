@@ -64,6 +64,7 @@ class ModelBody(BaseModel):
     phase: Phase
     activity: str = Field(description="what it is doing while it loads")
     slots: int = Field(description="requests at once")
+    request_memory_bytes: int = Field(description="beside the weights; 0: not counted")
     abilities: list[str]
     controls: list[ControlBody]
     sample_rate: int
@@ -110,6 +111,7 @@ def _body(entry: Entry, default_model: str) -> ModelBody:
         phase=entry.phase,
         activity=entry.model.activity,
         slots=entry.model.capacity.slots,
+        request_memory_bytes=entry.model.capacity.memory_bytes,
         abilities=sorted(info.abilities),
         controls=[_control(control) for control in info.controls],
         sample_rate=info.sample_rate,

@@ -76,6 +76,6 @@ class Backend(Protocol[M, T]):
         """One column of each of B sequences, `tokens` [B, K], each at its own position.
 
         Returns the scores of the next tokens, [B, 2, K, card] float32, row 0 with the text and row
-        1 without. A sequence whose text is None has two equal rows.
+        1 without; the same, but for rounding, where the text is None.
         """
         ...

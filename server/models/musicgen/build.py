@@ -9,6 +9,7 @@ from loguru import logger
 
 from server.errors import Unavailable
 from server.models.base import ModelOptions
+from server.models.memory import in_words
 from server.models.musicgen.backend import Backend
 from server.models.musicgen.capacity import measure
 from server.models.musicgen.checkpoint.config import MusicGenConfig, WrongCheckpoint
@@ -48,7 +49,10 @@ def build(name: str, options: ModelOptions, report: Report) -> Runner:
             f"{name} does not fit into the memory of {device.type} in {dtype}",
             "Set PRECISION=fp16 or bf16, or choose a smaller model",
         ) from error
-    logger.info("Model {} runs on {} in {}", name, device, dtype)
+    logger.info(
+        "Model {} runs on {} in {}; {} for requests",
+        name, device, dtype, in_words(runner.capacity.memory_bytes),
+    )  # fmt: skip
     return runner
 
 

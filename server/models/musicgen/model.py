@@ -16,6 +16,7 @@ from server.events import ModelEvent
 from server.generation import GenerationRequest
 from server.models.base import Availability, Model, ModelInfo, ModelOptions, Resources, Workload
 from server.models.memory import in_words
+from server.models.musicgen.capacity import DEFAULT_SLOTS
 from server.models.musicgen.engine import Engine, Words
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
@@ -36,7 +37,7 @@ class MusicGen(Model):
     def __init__(self, name: str, options: ModelOptions) -> None:
         self._info = info_of(name)
         self._installed = _installed()
-        self.capacity = Resources(options.max_batch or 1)
+        self.capacity = Resources(options.max_batch or DEFAULT_SLOTS)
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None

@@ -64,6 +64,8 @@ class Sound:
         self._hop_samples = codec.config.hop_samples
         self._beat = beat
         self._chunk_frames = max(1, first_chunk_frames)
+        #: A long opening is not decoded at once: nobody else's steps should wait for it.
+        self._longest_frames = max(self._chunk_frames, beat.num_steps)
         self._grown_frames = 0
         self._num_decoded = 0
         self._pending = False
@@ -78,8 +80,10 @@ class Sound:
         if self._pending or self.complete or early:
             return None
         self._pending = True
-        codes = sequence.frames(self._num_decoded, available)
-        return Piece(self, self._stream, codes, sequence.finished)
+        stop = min(available, self._num_decoded + self._longest_frames)
+        codes = sequence.frames(self._num_decoded, stop)
+        last = sequence.finished and stop == available
+        return Piece(self, self._stream, codes, last)
 
     def made(self, piece: Piece, samples: Samples) -> None:
         """`piece` has become `samples` [channels, n]."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -19,6 +22,8 @@ from server.models.musicgen.engine import Engine
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.scheduler import Generation
+from server.models.musicgen.texts import Text
+from tests.models.musicgen.diary import sound_of
 from tests.models.musicgen.engines import (
     ENDLESS,
     OTHERS,
@@ -28,12 +33,11 @@ from tests.models.musicgen.engines import (
     Watched,
     listen,
     sound_alone,
-    sound_of,
     start,
     submit,
     until,
 )
-from tests.models.musicgen.references import runner
+from tests.models.musicgen.references import runner, tensor
 
 
 @pytest.fixture
@@ -104,6 +108,61 @@ async def test_a_cancelled_one_leaves_within_one_step(engine: Engine, watched: W
     await asyncio.wait_for(outbox.closed(), 5)
     assert cancelled_at == [watched.num_steps]
     until(lambda: engine.num_running == 0 and watched.all_gone)
+
+
+async def test_while_a_text_is_read_the_others_go_on(engine: Engine, watched: Watched) -> None:
+    coming: Text = Future()
+    watched.slow_texts["a long text"] = coming
+    playing = submit(engine, ENDLESS, Outbox())
+    newcomer = asyncio.create_task(listen(engine, replace(WISH, prompt="a long text")))
+    await asyncio.to_thread(until, lambda: engine.num_running == 2 and watched.num_steps > 20)
+    assert set(watched.batches) == {1}
+    coming.set_result(watched._texts.remember("slow").result())  # type: ignore[attr-defined]
+    assert np.abs(sound_of(await newcomer) - sound_alone(WISH)).max() <= 1e-5
+    assert max(watched.batches) == 2
+    engine.cancel(playing)
+
+
+async def test_one_whose_text_is_still_being_read_can_leave(
+    engine: Engine, watched: Watched
+) -> None:
+    watched.slow_texts["never read"] = Future()
+    outbox = Outbox()
+    newcomer = submit(engine, replace(WISH, prompt="never read"), outbox)
+    await asyncio.to_thread(until, lambda: engine.num_running == 1)
+    engine.cancel(newcomer)
+    await asyncio.wait_for(outbox.closed(), 5)
+    watched.slow_texts.clear()
+    until(lambda: engine.num_running == 0 and watched.all_gone)
+
+
+async def test_reading_ahead_takes_turns_with_the_others_steps(
+    engine: Engine, watched: Watched
+) -> None:
+    """Between two steps of who plays, at most one piece is read, whoever comes."""
+    playing = submit(engine, ENDLESS, Outbox())
+    await asyncio.to_thread(until, lambda: watched.num_steps >= 3)
+    engine._reading_pace.num_columns = 4
+    opening = tensor("mono", "prompt_codes")
+    wishes = [replace(WISH, opening=opening, num_frames=40), WINDOWED]
+    await asyncio.gather(*(listen(engine, wish) for wish in wishes))
+    assert watched.log.count(0) >= 4
+    assert all(pair != (0, 0) for pair in pairwise(watched.log))
+    engine.cancel(playing)
+
+
+async def test_sounds_that_have_grown_to_a_second_are_decoded_together(
+    engine: Engine, watched: Watched
+) -> None:
+    """Although they did not begin together."""
+    long = replace(WISH, num_frames=450)
+    first = asyncio.create_task(listen(engine, long))
+    await asyncio.to_thread(until, lambda: watched.num_steps >= 7)
+    second = asyncio.create_task(listen(engine, replace(long, seed=2)))
+    sounds = [sound_of(await first), sound_of(await second)]
+    assert watched.num_decoded_together.count(2) >= 2
+    assert np.abs(sounds[0] - sound_alone(long)).max() <= 1e-5
+    assert np.abs(sounds[1] - sound_alone(replace(long, seed=2))).max() <= 1e-5
 
 
 async def test_one_that_waits_can_leave_too(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from server.errors import GenerationError
 from server.events import ModelEvent, Progress
 from server.models.musicgen.engine import Engine
 from server.models.musicgen.scheduler import RESTARTED
+from tests.models.musicgen.diary import sound_of
 from tests.models.musicgen.engines import (
     OTHERS,
     SLOTS,
@@ -27,7 +28,6 @@ from tests.models.musicgen.engines import (
     Watched,
     listen,
     sound_alone,
-    sound_of,
     start,
     until,
 )
@@ -129,7 +129,7 @@ async def test_again_and_again_it_comes_down_to_one_at_a_time(
     """Memory for one only: whenever there are two, it runs out."""
 
     def fail(number: int) -> None:
-        if watched.batches[-1] > 1 and number > 5:
+        if watched.log[-1] > 1 and number > 5:
             watched.failures["decode_step"] = MemoryError
 
     watched.at_step = fail
