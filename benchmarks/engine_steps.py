@@ -32,7 +32,7 @@ from server.models.musicgen.wish import Sampling, Wish
 CPU = torch.device("cpu")
 POSITIONS = (0, 750, 1500)
 BATCHES = (1, 2, 4, 8)
-NUM_STEPS = 5
+NUM_STEPS = 4
 WISH = Wish("slow warm jazz", 1500, 1500, 900, 1, Sampling(), 3.0)
 
 
@@ -108,7 +108,7 @@ def notice(engine: Engine, newcomer: Wish | None) -> list[str]:
     until(lambda: all(len(diary.times) > 12 for _, diary in playing))
     joined_at = time.perf_counter()
     joining = [] if newcomer is None else [begin(engine, newcomer)]
-    until(lambda: all(len(diary.times) > 40 for _, diary in playing))
+    until(lambda: all(len(diary.times) > 30 for _, diary in playing))
     times = playing[0][1].times
     for generation, diary in (*playing, *joining):
         engine.cancel(generation)

@@ -38,6 +38,8 @@ class MusicGen(Model):
         self._info = info_of(name)
         self._installed = _installed()
         self.capacity = Resources(options.max_batch or DEFAULT_SLOTS)
+        #: Of the weights, and what requests may come to hold.
+        self.memory_bytes = 0
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None
@@ -122,6 +124,7 @@ class MusicGen(Model):
 
         runner = build(self._info.name, self._options, self._report)
         self._check_channels(runner.config)
+        self.memory_bytes = runner.weights_bytes + runner.capacity.memory_bytes
         self._runner = runner
         return runner
 
