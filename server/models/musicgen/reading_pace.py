@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-#: Who is playing waits for a piece no longer than about this many decode steps; a piece of any
-#: length takes about one, since all weights are read for it.
-MOST_STEPS = 1.25
 GROWTH = 1.25
-FIRST_COLUMNS = 8
+#: As much work as a decode step of so many requests, and that takes hardly longer than one of one:
+#: reading the weights is most of it.
+LEAST_COLUMNS = 8
 MOST_COLUMNS = 1024
 #: Weight of the newest decode step in the average of their durations.
 NEWEST_WEIGHT = 0.2
 
 
 class ReadingPace:
-    """Watches how long decode steps and pieces take; `num_columns` is the next piece's length."""
+    """Watches how long decode steps and pieces take; `num_columns` is the next piece's length.
+
+    A piece should take as long as a decode step does: then who is playing waits for two.
+    """
 
     def __init__(self) -> None:
-        self.num_columns = FIRST_COLUMNS
+        self.num_columns = LEAST_COLUMNS
         self._step_seconds: float | None = None
 
     def stepped(self, seconds: float) -> None:
@@ -28,10 +30,8 @@ class ReadingPace:
         """A piece took so long. It says nothing about longer ones if it was short and quick."""
         if self._step_seconds is None:
             return
-        allowed_seconds = MOST_STEPS * self._step_seconds
-        if seconds > allowed_seconds:
-            fewer = int(num_columns * max(0.5, allowed_seconds / seconds))
-            self.num_columns = max(1, min(self.num_columns, fewer))
+        if seconds > self._step_seconds:
+            fewer = int(num_columns * max(0.5, self._step_seconds / seconds))
+            self.num_columns = max(LEAST_COLUMNS, min(self.num_columns, fewer))
         elif num_columns == self.num_columns:
-            more = max(num_columns + 1, int(num_columns * GROWTH))
-            self.num_columns = min(MOST_COLUMNS, more)
+            self.num_columns = min(MOST_COLUMNS, int(num_columns * GROWTH))

@@ -45,7 +45,8 @@ class Performance:
 
     @property
     def percent(self) -> float:
-        return self.sequence.percent
+        """Of the work done; 100 is only said once all sound has been made."""
+        return 100.0 if self.sound.complete else min(99.9, self.sequence.percent)
 
     def join(self) -> None:
         """Take part from now on. Raises what kept the text from being read."""

@@ -64,8 +64,6 @@ class Sound:
         self._hop_samples = codec.config.hop_samples
         self._beat = beat
         self._chunk_frames = max(1, first_chunk_frames)
-        #: A long opening is not decoded at once: nobody else's steps should wait for it.
-        self._longest_frames = max(self._chunk_frames, beat.num_steps)
         self._grown_frames = 0
         self._num_decoded = 0
         self._pending = False
@@ -80,7 +78,8 @@ class Sound:
         if self._pending or self.complete or early:
             return None
         self._pending = True
-        stop = min(available, self._num_decoded + self._longest_frames)
+        # A long opening is not decoded at once: nobody else's steps should wait for it.
+        stop = min(available, self._num_decoded + self._chunk_frames)
         codes = sequence.frames(self._num_decoded, stop)
         last = sequence.finished and stop == available
         return Piece(self, self._stream, codes, last)

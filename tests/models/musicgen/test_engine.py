@@ -15,9 +15,10 @@ pytest.importorskip("torch", reason="needs the extra musicgen")
 pytest.importorskip("transformers", reason="needs the extra musicgen")
 
 import numpy as np
+import torch
 
 from server.errors import ContinuoError, GenerationError, Interrupted, ModelBroken
-from server.events import Progress
+from server.events import AudioChunk, Progress
 from server.models.musicgen.engine import Engine
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.runner import Runner
@@ -149,6 +150,17 @@ async def test_reading_ahead_takes_turns_with_the_others_steps(
     assert watched.log.count(0) >= 4
     assert all(pair != (0, 0) for pair in pairwise(watched.log))
     engine.cancel(playing)
+
+
+async def test_a_long_opening_is_decoded_in_pieces(engine: Engine, watched: Watched) -> None:
+    """Or the others would wait for all of it."""
+    opening = torch.randint(64, (4, 130), generator=torch.Generator().manual_seed(8))
+    wish = replace(WISH, opening=opening, num_frames=140, seed=21)
+    events = await listen(engine, wish)
+    sizes = [event.samples.shape[1] for event in events if isinstance(event, AudioChunk)]
+    assert len(sizes) >= 4
+    assert max(sizes) <= 32_000
+    assert np.abs(sound_of(events) - sound_alone(wish)).max() <= 1e-5
 
 
 async def test_sounds_that_have_grown_to_a_second_are_decoded_together(
