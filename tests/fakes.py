@@ -162,6 +162,8 @@ class Heavy(Ticking):
     #: What its load finds to take, where that is not what was believed before.
     found_gigabytes: int | None = None
     fails = False
+    #: What it would rather have than what its name says.
+    wanted_gigabytes = 0
     #: Name → bytes of those that are in memory, over all instances.
     held: ClassVar[dict[str, int]] = {}
     most_held_bytes = 0
@@ -181,9 +183,13 @@ class Heavy(Ticking):
     def needed_bytes(self) -> int:
         return GIGABYTE * int(self.info.name.rsplit("-", 1)[1])
 
+    def wanted_bytes(self) -> int:
+        return max(self.needed_bytes(), GIGABYTE * self.wanted_gigabytes)
+
     def prepare(self) -> None:
         self._note(self.info.name not in self.held, "is loaded twice")
-        self.held[self.info.name] = self.needed_bytes()
+        granted_bytes = self.granted_bytes or self.needed_bytes()
+        self.held[self.info.name] = granted_bytes
         Heavy.most_held_bytes = max(Heavy.most_held_bytes, sum(self.held.values()))
         self.activity = "reading weights"
         time.sleep(self.load_seconds)
@@ -192,7 +198,7 @@ class Heavy(Ticking):
         if self.fails:
             raise Unavailable("its weights are damaged", "Run: fetch-weights NAME")
         found = self.found_gigabytes
-        self.memory_bytes = self.needed_bytes() if found is None else GIGABYTE * found
+        self.memory_bytes = granted_bytes if found is None else GIGABYTE * found
         self._usable = True
 
     def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:

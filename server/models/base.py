@@ -109,9 +109,16 @@ class Model(Protocol):
     #: that is too little to count.
     memory_bytes: int = 0
 
+    #: What it may come to hold, told before it is loaded; None: nobody counts.
+    granted_bytes: int | None = None
+
     def needed_bytes(self) -> int:
-        """What `memory_bytes` will be, judged before it is loaded; quick, and rather too much."""
+        """The least it can work with, judged before it is loaded; quick, and rather too much."""
         return 0
+
+    def wanted_bytes(self) -> int:
+        """What it would rather have, if there is so much, to serve several at once."""
+        return self.needed_bytes()
 
     async def load(self) -> None:
         """Make ready: weights, devices, a first warm run. Raises `Unavailable` with a remedy."""

@@ -65,7 +65,9 @@ class Entry:
         self.memory_bytes = 0
         self.last_used_at = 0.0
         self._build = build
-        self._known_bytes: int | None = None
+        self._found_bytes = 0
+        #: Whether `memory_bytes` are taken, and not only set aside.
+        self.in_memory = False
 
     @property
     def loaded(self) -> bool:
@@ -85,13 +87,21 @@ class Entry:
 
     @property
     def needed_bytes(self) -> int:
-        """What a load takes: what it was found to take, or else what the model believes."""
-        return self.model.needed_bytes() if self._known_bytes is None else self._known_bytes
+        """The least that a load takes, as the model judges; more, if it was found to take more."""
+        return max(self.model.needed_bytes(), self._found_bytes)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """What a load takes if there is so much."""
+        return max(self.model.wanted_bytes(), self.needed_bytes)
 
     async def load(self) -> None:
         """Let the model load, and see what it holds then. Raises what the model raises."""
+        self.model.granted_bytes = self.memory_bytes or None
         await self.model.load()
-        self.memory_bytes = self._known_bytes = self.model.memory_bytes
+        if self.model.memory_bytes > self.memory_bytes:
+            self._found_bytes = self.model.memory_bytes
+        self.memory_bytes, self.in_memory = self.model.memory_bytes, True
 
     async def renew(self) -> None:
         """Close the model and put a new one, unloaded, in its place."""
@@ -101,7 +111,7 @@ class Entry:
         except Exception:
             logger.exception("Model {} did not close as it should", self.name)
         self.model = self._build()
-        self.memory_bytes = 0
+        self.memory_bytes, self.in_memory = 0, False
 
 
 class Registry:

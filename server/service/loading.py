@@ -53,9 +53,7 @@ class Loader:
     @property
     def limit_bytes(self) -> int | None:
         """What models may hold together now; None until that is known."""
-        if not self._memory.known:
-            return None
-        return self._memory.limit_bytes(_held_bytes(e for e in self._registry.entries if e.loaded))
+        return self._limit_bytes() if self._memory.known else None
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────
 
@@ -65,7 +63,7 @@ class Loader:
             return
         self.check_available(entry)
         self._check_fresh(entry)
-        victims = self._claim(entry, entry.needed_bytes) if self._memory.known else []
+        victims = self._claim_for_load(entry) if self._memory.known else []
         entry.phase, entry.failure = Phase.LOADING, None
         self._begin(entry, self._load(entry, victims))
 
@@ -139,7 +137,7 @@ class Loader:
     async def _bring_in(self, entry: Entry, victims: list[Entry]) -> None:
         if not self._memory.known and entry.needed_bytes:
             await asyncio.to_thread(self._memory.learn)
-            victims = self._claim(entry, entry.needed_bytes)
+            victims = self._claim_for_load(entry)
         if victims:
             entry.model.activity = "waiting for memory"
         await self._gone(victims)
@@ -147,8 +145,8 @@ class Loader:
         logger.info("Loading model {}", entry.name)
         begun = time.monotonic()
         await entry.load()
-        held_bytes = entry.memory_bytes  # more, perhaps, than was believed
-        await self._gone(self._claim(entry, held_bytes, there_bytes=held_bytes))
+        held_bytes = entry.memory_bytes  # more, perhaps, than was set aside
+        await self._gone(self._claim(entry, held_bytes, held_bytes))
         self._metrics.load_seconds.labels(entry.name).observe(time.monotonic() - begun)
         self._metrics.loads.labels(entry.name, "ready").inc()
         entry.phase, entry.last_used_at = Phase.READY, time.monotonic()
@@ -175,33 +173,43 @@ class Loader:
 
     # ── memory ───────────────────────────────────────────────────────────────────────────────
 
-    def _claim(self, entry: Entry, num_bytes: int, there_bytes: int = 0) -> list[Entry]:
-        """Set `num_bytes` aside, of which the model has taken `there_bytes` already.
+    def _claim_for_load(self, entry: Entry) -> list[Entry]:
+        return self._claim(entry, entry.needed_bytes, entry.wanted_bytes)
+
+    def _claim(self, entry: Entry, num_bytes: int, wanted_bytes: int) -> list[Entry]:
+        """Set memory aside: `num_bytes`, and of what is left besides as much as is wanted.
 
         Gives the models that go for it; the memory is free when they are gone. Raises `MemoryShort`
         with what holds it.
         """
-        victims = self._victims(entry, num_bytes, there_bytes) if num_bytes else []
-        entry.memory_bytes = num_bytes
+        victims, left_bytes = self._victims(entry, num_bytes) if num_bytes else ([], 0)
+        entry.memory_bytes = num_bytes + min(left_bytes, wanted_bytes - num_bytes)
         for victim in victims:
             if victim.phase is Phase.READY:
                 self._begin_unload(victim, "evicted")
         return victims
 
-    def _victims(self, entry: Entry, num_bytes: int, there_bytes: int = 0) -> list[Entry]:
-        """Those that go anyway, then those that were not used for longest; no more than needed."""
+    def _victims(self, entry: Entry, num_bytes: int) -> tuple[list[Entry], int]:
+        """Those that go anyway, then those that were not used for longest; no more than needed.
+
+        Also what is left of the memory then.
+        """
         others = [other for other in self._registry.entries if other is not entry]
-        there_bytes += _held_bytes(other for other in others if other.loaded)
-        limit_bytes = self._memory.limit_bytes(there_bytes)
-        excess_bytes = num_bytes + _held_bytes(others) - limit_bytes
+        limit_bytes = self._limit_bytes()
+        left_bytes = limit_bytes - _held_bytes(others) - num_bytes
         can_go = [other for other in others if other.memory_bytes and self._can_go(other)]
         can_go.sort(key=lambda other: (other.phase is Phase.READY, other.last_used_at))
         victims: list[Entry] = []
-        while can_go and excess_bytes > _held_bytes(victims):
+        while can_go and left_bytes < 0:
             victims.append(can_go.pop(0))
-        if excess_bytes > _held_bytes(victims):
+            left_bytes += victims[-1].memory_bytes
+        if left_bytes < 0:
             raise self._memory_short(entry, num_bytes, limit_bytes)
-        return victims
+        return victims, left_bytes
+
+    def _limit_bytes(self) -> int:
+        there = (entry for entry in self._registry.entries if entry.in_memory)
+        return self._memory.limit_bytes(_held_bytes(there))
 
     def _can_go(self, entry: Entry) -> bool:
         if entry.phase is Phase.UNLOADING:

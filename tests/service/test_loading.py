@@ -147,6 +147,19 @@ class TestMemory:
         with pytest.raises(MemoryShort, match=r"needs 9\.0 GB"):  # known now, without a load
             submit(service, "heavy-3")
 
+    async def test_what_is_left_goes_to_whom_wants_it_but_nobody_leaves_for_that(
+        self, service: GenerationService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await load(service, "heavy-4")
+        monkeypatch.setattr(Heavy, "wanted_gigabytes", 6)
+        await load(service, "heavy-3")
+        assert Heavy.held == {"heavy-3": 4 * GIGABYTE, "heavy-4": 4 * GIGABYTE}
+        await unload(service, "heavy-3")
+        await unload(service, "heavy-4")
+        await load(service, "heavy-3")
+        assert Heavy.held == {"heavy-3": 6 * GIGABYTE}
+        assert service.registry.entry("heavy-3").memory_bytes == 6 * GIGABYTE
+
     async def test_without_a_budget_it_is_what_is_free(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
