@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -81,8 +82,8 @@ def test_a_wrong_drain_is_told(admin: Live) -> None:
 
 def test_unloading_a_busy_model(admin: Live) -> None:
     load(admin, "heavy-3")
-    with open_stream(admin.port, description="step 0.1", duration=5, model="heavy-3") as stream:
-        received = read_until(stream, b'"progress"')
+    with open_stream(admin.port, description="step 0.5", duration=60, model="heavy-3") as stream:
+        read_until(stream, b'"progress"')
         refused = act(admin, "heavy-3", "unload")
         assert (refused.status_code, refused.json()["error"]) == (409, "model_busy")
         assert "1 running, 0 waiting" in refused.json()["message"]
@@ -91,14 +92,13 @@ def test_unloading_a_busy_model(admin: Live) -> None:
         shut_out = admin.post(description="x", model="heavy-3")
         assert (shut_out.status_code, shut_out.json()["error"]) == (503, "unloading")
         assert "retry-after" in shut_out.headers
-        received += read_until(stream, b'"completed"')
     until(lambda: listed(admin, "heavy-3")["phase"] == "unloaded")
     assert admin.events(description="x", model="heavy-3")[-1]["event"] == "completed"
 
 
 def test_memory_that_others_hold(admin: Live) -> None:
     load(admin, "heavy-4")
-    with open_stream(admin.port, description="step 0.1", duration=60, model="heavy-4") as stream:
+    with open_stream(admin.port, description="step 0.5", duration=60, model="heavy-4") as stream:
         read_until(stream, b'"progress"')
         for refused in (
             act(admin, "heavy-5", "load"),
@@ -115,12 +115,14 @@ def test_memory_that_others_hold(admin: Live) -> None:
 def test_the_phase_is_told_to_whom_it_concerns(
     monkeypatch: pytest.MonkeyPatch, admin: Live
 ) -> None:
-    monkeypatch.setattr(Heavy, "load_seconds", 0.5)
+    gate = threading.Event()
+    monkeypatch.setattr(Heavy, "gate", gate)
     with open_stream(admin.port, description="x", duration=1, model="heavy-3") as stream:
         received = read_until(stream, b'"queued"')
         loading = listed(admin, "heavy-3")
         assert (loading["phase"], loading["activity"]) == ("loading", "reading weights")
         assert loading["memory_bytes"] == 3 * GIGABYTE
+        gate.set()
         received += read_until(stream, b'"completed"')
     queued = parse(received[received.index(b"data:") :].split(b"\n\n")[0] + b"\n\n")
     assert queued[0]["activity"] == "reading weights"
