@@ -8,9 +8,14 @@
     │   ├── Unsupported            400  unsupported       an ability the model does not have
     │   └── TooLarge               400  too_large         can never fit, with the numbers
     ├── BodyTooLarge               413  body_too_large
+    ├── Forbidden                  403  forbidden         a setting does not allow it; says which
+    ├── NotFound                   404  not_found         nothing is known under that name
+    ├── ModelBusy                  409  model_busy        it cannot be unloaded while it works
     ├── Refused                    503                    the request is fine; later, perhaps
     │   ├── Busy                   503  busy              no slot and no waiting place is free
     │   ├── Loading                503  loading           the model is not ready yet
+    │   ├── Unloading              503  unloading         the model is on its way out
+    │   ├── MemoryShort            503  memory_short      other models hold the memory; says which
     │   ├── Draining               503  draining          the server is stopping
     │   └── Unavailable            503  unavailable       the model cannot run here; says the remedy
     └── GenerationError            500  generation_failed
@@ -122,6 +127,27 @@ class BodyTooLarge(ContinuoError):
     status = 413
 
 
+class Forbidden(ContinuoError):
+    """The operator has not allowed it; the message names the setting."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(ContinuoError):
+    """Nothing is known under that name."""
+
+    code = "not_found"
+    status = 404
+
+
+class ModelBusy(ContinuoError):
+    """The model works or is being loaded, so it cannot be unloaded now."""
+
+    code = "model_busy"
+    status = 409
+
+
 class Refused(ContinuoError):
     """Not now. `retry_after_seconds` is None where waiting would not help."""
 
@@ -143,6 +169,18 @@ class Loading(Refused):
     """The model is being downloaded, loaded or warmed up."""
 
     code = "loading"
+
+
+class Unloading(Refused):
+    """The model takes no new work because it is being unloaded."""
+
+    code = "unloading"
+
+
+class MemoryShort(Refused):
+    """The model does not fit beside those that are loaded, and none of them can go now."""
+
+    code = "memory_short"
 
 
 class Draining(Refused):

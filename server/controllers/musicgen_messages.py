@@ -78,8 +78,9 @@ class Messages:
             case Started():
                 self._repeatable(_progress(0, Pace(None, event.duration_seconds)))
                 return _message(_start(self._job, event))
-            case Queued(position, eta_seconds):
-                return self._repeatable(QueuedEvent(position=position, eta_seconds=eta_seconds))
+            case Queued(position, eta_seconds, activity):
+                waiting = QueuedEvent(position=position, eta_seconds=eta_seconds, activity=activity)
+                return self._repeatable(waiting)
             case Progress(percent, pace):
                 return self._repeatable(_progress(percent, pace))
             case Warning(code, message):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from loguru import logger
@@ -13,11 +14,13 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from server.errors import BadRequest, ContinuoError, Refused
+from server.errors import BadRequest, ContinuoError, Refused, echo
 from server.logs import request_id
 
 #: For the log only, as nginx writes it: the client left before it had sent its request.
 CLIENT_CLOSED_REQUEST = 499
+#: What the interface description says of a parameter in the address that is wrong.
+UNPROCESSABLE = 422
 
 Problem: TypeAlias = Callable[[ContinuoError], Response]
 
@@ -68,6 +71,14 @@ def unforeseen(cause: Exception, debug: bool) -> ContinuoError:
     return ContinuoError(said(error, debug))
 
 
+def _bad_parameter(error: RequestValidationError) -> BadRequest:
+    first = error.errors()[0]
+    said = str(first["msg"])
+    return BadRequest(
+        str(first["loc"][-1]), f"{said[:1].lower()}{said[1:]}; got {echo(first['input'])}"
+    )
+
+
 def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
     """A route whose errors are answered by `problem`, in its dialect's form."""
 
@@ -82,6 +93,10 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
                     return problem(error)
                 except ClientDisconnect:
                     return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
+                except RequestValidationError as error:
+                    refusal = problem(_bad_parameter(error))
+                    refusal.status_code = UNPROCESSABLE
+                    return refusal
                 except HTTPException:
                     raise
                 except Exception as error:

@@ -27,7 +27,7 @@ async def test_readers_come_early_late_and_in_the_middle() -> None:
     job = make_job()
     early = asyncio.create_task(read_all(job.log))
     await asyncio.sleep(0)
-    job.start({})
+    job.start(job.info, {})
     job.record(AudioChunk(tone(1, 0)))
     await asyncio.sleep(0)
     job.finish(Completed())
@@ -48,7 +48,7 @@ async def test_the_first_outcome_stands() -> None:
 
 async def test_progress_is_made_monotone_and_sparse() -> None:
     job = make_job()
-    job.start({})
+    job.start(job.info, {})
     for percent in (10, 5, 200, *range(100)):
         job.record(Progress(percent))
     job.finish(Completed())
@@ -60,7 +60,7 @@ async def test_progress_is_made_monotone_and_sparse() -> None:
 
 async def test_chunks_are_numbered_by_take() -> None:
     job = make_job()
-    job.start({})
+    job.start(job.info, {})
     for take in (0, 1, 0, 1, 1):
         job.record(AudioChunk(tone(take, 0), take=take))
     chunks = [e for e in job.log._events if isinstance(e, AudioChunk)]

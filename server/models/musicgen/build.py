@@ -8,10 +8,10 @@ import torch
 from loguru import logger
 
 from server.errors import Unavailable
-from server.models.base import ModelOptions
+from server.models.base import ModelOptions, Resources
 from server.models.memory import in_words
 from server.models.musicgen.backend import Backend
-from server.models.musicgen.capacity import measure
+from server.models.musicgen.capacity import default_slots, measure
 from server.models.musicgen.checkpoint.config import MusicGenConfig, WrongCheckpoint
 from server.models.musicgen.checkpoint.loading import Checkpoint, load
 from server.models.musicgen.checkpoint.places import Places, Report, fetch_command, unreadable
@@ -24,11 +24,14 @@ from server.models.musicgen.wish import Sampling, Wish
 WARM_UP_FRAMES = 10
 
 
-def build(name: str, options: ModelOptions, report: Report) -> Runner:
-    """The model `name`, ready to run. Blocking. Raises `Unavailable` with the remedy."""
+def build(name: str, options: ModelOptions, granted_bytes: int | None, report: Report) -> Runner:
+    """The model `name`, ready to run within `granted_bytes`. Blocking.
+
+    Raises `Unavailable` with the remedy.
+    """
     device = choose_device(options.device)
     dtype = choose_dtype(options.precision, device)
-    places = Places(options.models_dir, report)
+    places = Places(options.models_dir, report, options.may_download(name))
     folder = options.checkpoints.get(name) or places.find(name)
     report(f"reading the weights of {name}")
     try:
@@ -37,7 +40,7 @@ def build(name: str, options: ModelOptions, report: Report) -> Runner:
         runner = Runner(checkpoint, backend, device, options.first_audio_seconds)
         report("warming up")
         runner.warm_up(_short_wish(runner.config))
-        runner.capacity = measure(device, options.max_batch, runner.largest_bytes)
+        runner.capacity = _capacity(runner, device, options.max_batch, granted_bytes)
     except WrongCheckpoint as error:
         raise _unusable(error.name or name, error, own=name in options.checkpoints) from error
     except OSError as error:
@@ -70,6 +73,16 @@ def _backend(
     """What computes the language model on `device`."""
     checkpoint.language_model.place(device, dtype)
     return checkpoint.language_model
+
+
+def _capacity(
+    runner: Runner, device: torch.device, max_batch: int | None, granted_bytes: int | None
+) -> Resources:
+    num_slots = default_slots(device.type == "cuda", max_batch)
+    most_bytes = runner.most_bytes(num_slots)
+    if granted_bytes is not None:
+        most_bytes = min(most_bytes, granted_bytes - runner.weights_bytes)
+    return measure(device, num_slots, max(0, most_bytes))
 
 
 def _short_wish(config: MusicGenConfig) -> Wish:

@@ -17,15 +17,18 @@ DEFAULT_SLOTS_ON_CUDA = 32
 WORKING_BYTES = 2**30
 
 
-def measure(device: torch.device, max_batch: int | None, largest_bytes: int) -> Resources:
-    """What `device` has left for requests, of which none takes more than `largest_bytes`.
+def default_slots(on_cuda: bool, max_batch: int | None) -> int:
+    """Requests at once: MAX_BATCH, if it is set."""
+    return max_batch or (DEFAULT_SLOTS_ON_CUDA if on_cuda else DEFAULT_SLOTS)
+
+
+def measure(device: torch.device, num_slots: int, most_bytes: int) -> Resources:
+    """What `device` has left for requests, which can use `most_bytes` of it.
 
     To be asked when the model has been loaded and has run once. It is measured, not reserved: if
     others take it meanwhile, the batch shrinks.
     """
-    default_slots = DEFAULT_SLOTS_ON_CUDA if device.type == "cuda" else DEFAULT_SLOTS
-    num_slots = max_batch or default_slots
-    return Resources(num_slots, min(spare_bytes(_free_bytes(device)), num_slots * largest_bytes))
+    return Resources(num_slots, min(spare_bytes(_free_bytes(device)), most_bytes))
 
 
 def spare_bytes(free: int) -> int:

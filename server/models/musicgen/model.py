@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -15,9 +15,10 @@ from server.errors import ContinuoError, TooLarge, Unavailable
 from server.events import ModelEvent
 from server.generation import GenerationRequest
 from server.models.base import Availability, Model, ModelInfo, ModelOptions, Resources, Workload
-from server.models.memory import in_words
-from server.models.musicgen.capacity import DEFAULT_SLOTS
+from server.models.memory import in_words, may_have_gpu
+from server.models.musicgen.capacity import default_slots
 from server.models.musicgen.engine import Engine, Words
+from server.models.musicgen.footprint import Footprint, judge, width_bytes
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
 from server.models.musicgen.wish import Sampling, Wish
@@ -37,13 +38,12 @@ class MusicGen(Model):
     def __init__(self, name: str, options: ModelOptions) -> None:
         self._info = info_of(name)
         self._installed = _installed()
-        self.capacity = Resources(options.max_batch or DEFAULT_SLOTS)
-        #: Of the weights, and what requests may come to hold.
-        self.memory_bytes = 0
+        self.capacity = Resources(default_slots(False, options.max_batch))
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None
         self._runner: Runner | None = None
+        self._footprint: Footprint | None = None
 
     def workload(self) -> Workload:
         return Workload() if self._engine is None else self._engine.workload
@@ -92,16 +92,42 @@ class MusicGen(Model):
             self._engine.cancel(generation)
             await outbox.closed()
 
+    def needed_bytes(self) -> int:
+        """With memory for one request at a time."""
+        return self._judged_bytes(1)
+
+    def wanted_bytes(self) -> int:
+        """With memory for as many as it may work on at once."""
+        on_cuda = may_have_gpu(self._options.device)
+        return self._judged_bytes(default_slots(on_cuda, self._options.max_batch))
+
     async def close(self) -> None:
-        self._runner = None
+        self._runner = None  # it holds the weights
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
+            self._engine = None
+            await asyncio.to_thread(_give_back_memory)
+
+    def _judged_bytes(self, num_requests: int) -> int:
+        if self._footprint is None:
+            self._footprint = self._judge()
+        return self._footprint.serving_bytes(width_bytes(self._options), num_requests)
 
     def _availability(self) -> Availability:
         needs_no_search = self._runner is not None or self._info.name in self._options.checkpoints
         if needs_no_search or not self._installed.available:
             return self._installed
-        return _weights_at_hand(self._info.name, self._options.models_dir)
+        return _weights_at_hand(self._info.name, self._options)
+
+    def _judge(self) -> Footprint:
+        name = self._info.name
+        folder = self._options.checkpoints.get(name)
+        if folder is None and self._installed.available:
+            from server.models.musicgen.checkpoint.places import Places
+
+            with suppress(Unavailable):
+                folder = Places(self._options.models_dir, _say_nothing).local(name)
+        return judge(name, folder)
 
     def _wish(self, request: GenerationRequest) -> Wish:
         assert self._runner is not None, "load comes first"
@@ -122,7 +148,7 @@ class MusicGen(Model):
         self._report("importing torch")
         from server.models.musicgen.build import build
 
-        runner = build(self._info.name, self._options, self._report)
+        runner = build(self._info.name, self._options, self.granted_bytes, self._report)
         self._check_channels(runner.config)
         self.memory_bytes = runner.weights_bytes + runner.capacity.memory_bytes
         self._runner = runner
@@ -166,16 +192,22 @@ def _installed() -> Availability:
     )
 
 
-def _weights_at_hand(name: str, models_dir: Path) -> Availability:
+def _weights_at_hand(name: str, options: ModelOptions) -> Availability:
     """Whether there are weights, or may be after a download; asks no network."""
-    from huggingface_hub import constants  # quick; the rest of it is not
-
-    if not constants.HF_HUB_OFFLINE:
-        return Availability()
     from server.models.musicgen.checkpoint.places import Places
 
-    lacking = Places(models_dir, lambda activity: None).lacking(name)
+    lacking = Places(options.models_dir, _say_nothing, options.may_download(name)).lacking(name)
     return Availability() if lacking is None else Availability(lacking.reason, lacking.remedy)
+
+
+def _say_nothing(activity: str) -> None:
+    """A look at the disk is no news."""
+
+
+def _give_back_memory() -> None:
+    from server.models.musicgen.devices import give_back_memory
+
+    give_back_memory()
 
 
 def _explain(error: Exception, wish: Wish) -> ContinuoError:

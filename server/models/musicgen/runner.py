@@ -88,11 +88,11 @@ class Runner:
         """What the model holds whether it works or not."""
         return self._backend.weights_bytes + self._texts.weights_bytes + self._codec.weights_bytes
 
-    @property
-    def largest_bytes(self) -> int:
-        """The most that a request can take."""
+    def most_bytes(self, num_requests: int) -> int:
+        """The most that so many requests can use, one of them with the longest text."""
         window = self.config.window_frames + self.config.language_model.max_delay
-        return window * self._backend.bytes_per_position + self._texts.largest_bytes
+        windows = num_requests * window * self._backend.bytes_per_position
+        return windows + self._texts.largest_bytes
 
     def num_bytes(self, wish: Wish) -> int:
         """The memory that `wish` will take. For any thread. Raises `TooLarge`."""

@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 import torch
 
 from server.models.musicgen.backend import Backend, Memory
-from server.models.musicgen.text_encoder import MAX_TOKENS, TextEncoder
+from server.models.musicgen.text_encoder import TextEncoder
+from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
 #: What is remembered of a prompt, soon; None for the empty one, which conditions nothing.
 Text: TypeAlias = "Future[Memory | None]"
@@ -36,7 +37,7 @@ class Texts:
     @property
     def largest_bytes(self) -> int:
         """The most that a prompt can take."""
-        return MAX_TOKENS * self._backend.bytes_per_text_token
+        return MAX_TEXT_TOKENS * self._backend.bytes_per_text_token
 
     def num_bytes(self, prompt: str) -> int:
         """What `prompt` will take. Raises `TooLarge` if it can never be read."""

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: The text encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
+MAX_TEXT_TOKENS = 2048
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a request's tokens are drawn.
