@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 
 #: The text encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
@@ -33,6 +32,7 @@ class Wish:
 
     Longer music than a window is made in several: each begins anew with the frames of the one
     before it from `stride_frames` on. `opening` [K, T0] is music to continue, part of the result.
+    `melody` [windows, moments] has a row of pitch classes (0 is C) for each window.
     """
 
     prompt: str
@@ -42,7 +42,8 @@ class Wish:
     seed: int
     sampling: Sampling
     guidance: float
-    opening: Tensor | None = field(default=None, compare=False)
+    opening: NDArray[np.int64] | None = field(default=None, compare=False)
+    melody: NDArray[np.int64] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.stride_frames < self.window_frames:
