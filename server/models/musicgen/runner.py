@@ -11,6 +11,7 @@ import torch
 from server.models.base import NO_RESOURCES
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.checkpoint.loading import Checkpoint
+from server.models.musicgen.listener import Listener
 from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
 from server.models.musicgen.sound import LONGEST_CHUNK_SECONDS, Beat, Sound
@@ -77,6 +78,7 @@ class Runner:
         self._codec = checkpoint.codec.to(device)
         checkpoint.text_encoder.model.to(device)
         self._texts = Texts(checkpoint.text_encoder, backend)
+        self.listener = Listener(self._codec, config)
         self.studio = Studio(self._codec, device.type != "cpu", self._tell)
         self._beat = Beat(int(LONGEST_CHUNK_SECONDS * config.codec.frame_rate))
         self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
@@ -187,6 +189,7 @@ class Runner:
 
     def close(self) -> None:
         self._texts.close()
+        self.listener.close()
         self.studio.close()
 
     def _tell(self) -> None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+#: The codec is heard from so long before the new music (2 s): it remembers what it has decoded.
+LEAD_FRAMES = 100
+
 
 #: The text encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
 MAX_TEXT_TOKENS = 2048
@@ -55,6 +58,15 @@ class Wish:
     @property
     def num_opening_frames(self) -> int:
         return 0 if self.opening is None else self.opening.shape[1]
+
+    @property
+    def first_heard_frame(self) -> int:
+        """Where its sound begins: late in an opening, whose sound is known."""
+        return max(0, self.num_opening_frames - LEAD_FRAMES)
+
+    def window_starts(self) -> list[int]:
+        """The frame of the result at which each window begins."""
+        return [index * self.stride_frames for index, _ in enumerate(self.windows())]
 
     def windows(self) -> Iterator[tuple[int, int]]:
         """For each window: its frames, and how many of them are known when it begins."""

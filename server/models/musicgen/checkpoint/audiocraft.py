@@ -34,8 +34,8 @@ CONDITIONS = {
     "melody_projection": "condition_provider.conditioners.self_wav.output_proj",
 }
 #: What a model looks at by cross-attention, and what stands before its tokens, in this order.
-TEXT_ONLY = (["description"], [])
-MELODY_AND_TEXT = ([], ["self_wav", "description"])
+TEXT_ONLY: tuple[list[str], list[str]] = (["description"], [])
+MELODY_AND_TEXT: tuple[list[str], list[str]] = ([], ["self_wav", "description"])
 
 
 class Fields:
