@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from server.audio.levels import gain_to
+from server.audio.recordings import MAX_SECONDS
 from server.events import Samples
+from server.generation import GenerationRequest, Recording
 from server.service.jobs import Job
 
 
@@ -31,3 +36,16 @@ class FinishedTake:
     def stem(self, name: str) -> Iterator[Samples]:
         """The chunks of a part; the parts sum to `sound`."""
         return (chunk.stems[name] * self._gain for chunk in self._chunks)
+
+
+def extend(job: Job, number: int, num_seconds: int) -> GenerationRequest:
+    """The request for `num_seconds` more of take `number`: the same wish, going on from its end.
+
+    Blocking. Its seed is drawn anew; its model may lack the ability, which submitting it tells.
+    """
+    num_samples = int(MAX_SECONDS * job.info.sample_rate)
+    sound = np.concatenate(list(FinishedTake(job, number).sound()), axis=1)[:, -num_samples:]
+    end = Recording(np.clip(sound, -1.0, 1.0), job.info.sample_rate)
+    return replace(
+        job.request, continuation=end, duration_seconds=num_seconds, seed=None, num_takes=1
+    )

@@ -163,7 +163,7 @@ def check_sizes(config: LanguageModelConfig | CodecConfig) -> None:
     """Refuse sizes that no network can have, before one is built of them."""
     for field in fields(config):
         value = getattr(config, field.name)
-        smallest = 0 if field.name == "delays" else 1
+        smallest = 0 if field.name in ("delays", "melody_frames") else 1
         if field.type in ("int", "tuple[int, ...]") and not all(
             type(size) is int and smallest <= size <= MAX_SIZE
             for size in (value if isinstance(value, tuple) else (value,))
