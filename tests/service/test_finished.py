@@ -53,6 +53,6 @@ async def test_an_extension_is_a_request_like_any_other() -> None:
     service.end(job)
     longer = service.submit(extend(job, 0, 3), "test", places=1)
     assert isinstance(await outcome(longer), Completed)
-    with pytest.raises(Unsupported, match="choose a model that has: .*hearing"):
+    with pytest.raises(Unsupported, match=r"choose a model that has: .*hearing"):
         service.submit(replace(extend(job, 0, 3), model="ticking"), "test", places=0)
     await service.close()
