@@ -39,8 +39,8 @@ KINDS = {
     "small": ("small", False),
     "medium": ("medium", False),
     "large": ("large", False),
-    "melody": ("melody", True),
-    "melody-large": ("melody large", True),
+    "melody": ("medium", True),
+    "melody-large": ("large", True),
 }
 VARIANTS = {
     f"facebook/musicgen-{prefix}{kind}": Variant(size, channels, hears_melodies)

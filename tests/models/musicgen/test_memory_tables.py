@@ -22,14 +22,7 @@ from server.models.musicgen.variants import VARIANTS, Variant
 
 DOCS = Path(__file__).parents[3] / "docs"
 #: Width, layers and heads, as the published configurations have them.
-MEDIUM, LARGE = (1536, 48, 24), (2048, 48, 32)
-SIZES = {
-    "small": (1024, 24, 16),
-    "medium": MEDIUM,
-    "large": LARGE,
-    "melody": MEDIUM,
-    "melody large": LARGE,
-}
+SIZES = {"small": (1024, 24, 16), "medium": (1536, 48, 24), "large": (2048, 48, 32)}
 FRAME_RATE = 50
 T5_BASE = T5Config(vocab_size=32_128, d_model=768, d_kv=64, d_ff=3072, num_layers=12, num_heads=12)
 CODEC = CodecConfig(
