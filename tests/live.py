@@ -29,6 +29,7 @@ FAKES = (
     "heavy-3=tests.fakes:Heavy",
     "heavy-4=tests.fakes:Heavy",
     "heavy-5=tests.fakes:Heavy",
+    "hearing=tests.fakes:Hearing",
 )
 ROUTE = "/api/v1/generate_music"
 Json = dict[str, Any]

@@ -18,10 +18,14 @@ NEWEST_WEIGHT = 0.3
 
 
 class Ticket:
-    """One request's place in the room: waiting, then admitted, then gone."""
+    """One request's place in the room: waiting, then admitted, then gone.
+
+    It holds what one take costs, and more takes while it is `widen`ed.
+    """
 
     def __init__(self, room: WaitingRoom, cost: Resources, audio_seconds: float) -> None:
         self.cost = cost
+        self.num_takes = 1
         self.audio_seconds = audio_seconds
         self.admitted_at: float | None = None
         #: Cancelled: its slots are about to be free, within a step.
@@ -52,6 +56,24 @@ class Ticket:
         except asyncio.TimeoutError:
             return False
         return True
+
+    @property
+    def held(self) -> Resources:
+        """What it holds once it is admitted."""
+        return sum([self.cost] * self.num_takes, NO_RESOURCES)
+
+    def widen(self) -> bool:
+        """Take what one more take costs, if it is free and nobody waits for it."""
+        if not self._room.has_spare(self.cost):
+            return False
+        self.num_takes += 1
+        return True
+
+    def narrow(self, to: int) -> None:
+        """Give back what all takes but `to` cost."""
+        if to < self.num_takes:
+            self.num_takes = to
+            self._room.admit()
 
     def leave(self) -> None:
         """Give the place, or the slots, back; harmless when done twice."""
@@ -89,8 +111,12 @@ class WaitingRoom:
 
     @property
     def used(self) -> Resources:
-        """What the running requests take together."""
-        return sum((ticket.cost for ticket in self._running), NO_RESOURCES)
+        """What the running requests hold together."""
+        return sum((ticket.held for ticket in self._running), NO_RESOURCES)
+
+    def has_spare(self, cost: Resources) -> bool:
+        """Whether so much is free that nobody waits for."""
+        return not self._waiting and (self.used + cost).fit(self._capacity())
 
     def enter(self, cost: Resources, audio_seconds: float, places: int) -> Ticket:
         """Take what it costs, or else a place to wait if fewer than `places` are taken.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from enum import Enum
 
 from loguru import logger
@@ -29,6 +29,7 @@ from server.service.jobs import Job, State
 from server.service.limits import resolve
 from server.service.loading import RETRY_SECONDS, Loader
 from server.service.readings import watch
+from server.service.takes import perform
 
 QUEUE_TICK_SECONDS = 1.0
 #: A wait as short as a step is not worth an event.
@@ -123,7 +124,8 @@ class GenerationService:
         entry = self.registry.entry(request.model or self.default_model)
         self._check_open()
         self.loader.check_available(entry)
-        resolved = resolve(request, entry.model.info)
+        served = (each.model.info for each in self.registry.entries)
+        resolved = resolve(request, entry.model.info, served)
         ticket = self._enter(entry, resolved, places)
         job = Job(resolved, entry.model.info, dialect, ticket)
         pump = asyncio.create_task(self._pump(job, entry), name=f"pump {job.id}")
@@ -160,9 +162,7 @@ class GenerationService:
             await self._wait_for_slot(job, entry)
             model = entry.model
             job.start(model.info, dict(model.interpret(job.request)))
-            async with aclosing(model.generate(job.request)) as events:
-                async for event in events:
-                    job.record(event)
+            await perform(job, model)
             outcome = Completed()
             job.ticket.record_speed()
         except asyncio.CancelledError:
@@ -204,7 +204,7 @@ class GenerationService:
             seconds = time.monotonic() - job.created_at
             logger.info(
                 "Job {} completed: {} s of {} in {:.2f} s, seed {}",
-                job.id, job.request.num_seconds, job.info.name, seconds, job.request.drawn_seed,
+                job.id, job.request.total_seconds, job.info.name, seconds, job.request.drawn_seed,
             )  # fmt: skip
 
     def _measure(self, job: Job) -> None:
@@ -214,8 +214,8 @@ class GenerationService:
         if job.state is State.COMPLETED and job.started_at is not None:
             seconds = time.monotonic() - job.started_at
             metrics.generation_seconds.labels(name).observe(seconds)
-            metrics.realtime_factor.labels(name).observe(seconds / job.request.num_seconds)
-            metrics.audio_seconds.labels(name).inc(job.request.num_seconds)
+            metrics.realtime_factor.labels(name).observe(seconds / job.request.total_seconds)
+            metrics.audio_seconds.labels(name).inc(job.request.total_seconds)
 
     def _release(self, job: Job, entry: Entry) -> None:
         """The pump has ended, so the model has let go."""
@@ -239,7 +239,7 @@ class GenerationService:
         cost = entry.model.cost(request)
         self.loader.want(entry)
         try:
-            return self.room(entry).enter(cost, request.num_seconds, places)
+            return self.room(entry).enter(cost, request.total_seconds, places)
         except Busy:
             if entry.phase is Phase.READY:
                 raise

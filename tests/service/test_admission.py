@@ -152,3 +152,29 @@ def test_slots_are_never_oversold_and_order_is_kept(steps: list[tuple[str, int]]
     for ticket in tickets:
         ticket.leave()
     assert (room.num_waiting, room.used) == (0, NO_RESOURCES)
+
+
+async def test_a_ticket_widens_and_narrows() -> None:
+    room = WaitingRoom(lambda: Resources(5))
+    ticket = room.enter(Resources(2), 1, places=0)
+    assert ticket.widen()
+    assert not ticket.widen()  # one slot is left, it would take two
+    assert room.used.slots == 4
+    ticket.narrow(to=1)
+    assert room.used.slots == 2
+    ticket.leave()
+    assert room.used.slots == 0
+
+
+async def test_a_ticket_does_not_widen_while_somebody_waits() -> None:
+    """Slots that become free are kept for who waits, also while they are too few."""
+    room = WaitingRoom(lambda: Resources(4))
+    takes = room.enter(Resources(1), 1, places=0)
+    while takes.widen():
+        pass
+    large = room.enter(Resources(3), 1, places=1)
+    takes.narrow(to=3)
+    assert not takes.widen()
+    assert not large.admitted
+    takes.narrow(to=1)
+    assert large.admitted

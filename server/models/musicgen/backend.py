@@ -2,8 +2,8 @@
 
 Everything above it (engine, scheduler, sequences, sampling, sound) is the same for all of them.
 
-A sequence is two rows, with and without its text; both read the same tokens. Position `s` of its
-memory belongs to column `s` of its delayed tokens.
+A sequence is two rows, with and without its conditions; both read the same tokens. Its memory
+begins with the prefix, if the model has one, and goes on with the columns of its delayed tokens.
 """
 
 from __future__ import annotations
@@ -56,6 +56,18 @@ class Backend(Protocol[M, T]):
 
     def remember_text(self, states: Tensor) -> T:
         """What cross-attention needs of a text, computed once; `states` [T, text_dim] float32."""
+        ...
+
+    def prefix(self, melody: Tensor | None, text: T | None) -> Tensor:
+        """What stands before the columns, [2, P, D]: row 0 with the conditions, row 1 without.
+
+        P is `config.num_prefix` of the text. `melody` holds a pitch class for each of
+        `config.melody_frames` moments; None is no melody.
+        """
+        ...
+
+    def read_prefix(self, vectors: Tensor, start: int, memory: M) -> None:
+        """Remember `vectors` [2, S, D] of the prefix at positions `start` to `start + S - 1`."""
         ...
 
     def extend(self, tokens: Tensor, start: int, memory: M, text: T | None) -> None:

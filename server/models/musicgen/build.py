@@ -17,8 +17,9 @@ from server.models.musicgen.checkpoint.loading import Checkpoint, load
 from server.models.musicgen.checkpoint.places import Places, Report, fetch_command, unreadable
 from server.models.musicgen.devices import choose_device, choose_dtype
 from server.models.musicgen.failures import is_out_of_memory
-from server.models.musicgen.kv_cache import KVMemory, TextMemory
+from server.models.musicgen.kv_cache import KVMemory
 from server.models.musicgen.runner import Runner
+from server.models.musicgen.transformer import Text
 from server.models.musicgen.wish import Sampling, Wish
 
 WARM_UP_FRAMES = 10
@@ -69,7 +70,7 @@ def _unusable(name: str, error: WrongCheckpoint, own: bool) -> Unavailable:
 
 def _backend(
     checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
-) -> Backend[KVMemory, TextMemory]:
+) -> Backend[KVMemory, Text]:
     """What computes the language model on `device`."""
     checkpoint.language_model.place(device, dtype)
     return checkpoint.language_model

@@ -21,6 +21,9 @@ CODEBOOKS_PER_CHANNEL = 4
 T5_NUMBERS, CODEC_NUMBERS, T5_WIDTH = 109_628_544, 57_925_313, 768
 #: 30 s of frames, and the delay of the last codebook.
 WINDOW_POSITIONS = 1503
+#: 30 s of melody and an empty text before that, in models that hear melodies.
+PREFIX_POSITIONS = 236
+PITCH_CLASSES = 12
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 #: A header of safetensors that is longer is none.
 LONGEST_HEADER_BYTES = 100_000_000
@@ -37,15 +40,18 @@ class Footprint:
     products: int
     others: int
     per_position: int
+    hears_melodies: bool = False
 
     def num_bytes(self, width_bytes: int, num_slots: int) -> int:
         """With `num_slots` windows of keys and values, in a precision of `width_bytes`."""
-        cached = num_slots * WINDOW_POSITIONS * self.per_position
+        positions = WINDOW_POSITIONS + (PREFIX_POSITIONS if self.hears_melodies else 0)
+        cached = num_slots * positions * self.per_position
         return width_bytes * (self.products + cached) + 4 * self.others
 
     def serving_bytes(self, width_bytes: int, num_requests: int) -> int:
         """That, and the keys and values of a text as long as there can be."""
-        text_positions = MAX_TEXT_TOKENS // 2  # one row of two sees it
+        # one row of two sees it; before the tokens it has a place in both
+        text_positions = MAX_TEXT_TOKENS if self.hears_melodies else MAX_TEXT_TOKENS // 2
         text_bytes = width_bytes * text_positions * self.per_position
         return self.num_bytes(width_bytes, num_requests) + text_bytes
 
@@ -72,14 +78,19 @@ def judge(name: str, folder: Path | None) -> Footprint:
 def _published(variant: Variant) -> Footprint:
     dim, num_layers = SIZES[variant.size]
     num_codebooks = CODEBOOKS_PER_CHANNEL * variant.channels
-    attentions, feed_forward, norms = 2 * 4 * dim**2, 2 * 4 * dim**2, 3 * 2 * dim
+    num_attentions = 1 if variant.hears_melodies else 2
+    attentions, feed_forward = num_attentions * 4 * dim**2, 2 * 4 * dim**2
+    norms = (num_attentions + 1) * 2 * dim
     heads = num_codebooks * CODEBOOK_SIZE * dim
     embeddings = num_codebooks * (CODEBOOK_SIZE + 1) * dim
     projection = (T5_WIDTH + 1) * dim
+    if variant.hears_melodies:
+        projection += (PITCH_CLASSES + 1) * dim
     return Footprint(
         products=num_layers * (attentions + feed_forward) + heads,
         others=num_layers * norms + 2 * dim + embeddings + projection + T5_NUMBERS + CODEC_NUMBERS,
         per_position=_per_position(num_layers * dim),
+        hears_melodies=variant.hears_melodies,
     )
 
 
@@ -98,7 +109,8 @@ def _counted(headers: list[dict[str, tuple[int, ...]]]) -> Footprint:
     )
     widths = [s[0] for n, s in language_model.items() if n.endswith("self_attn.k_proj.weight")]
     others = sum(prod(shape) for shape in shapes.values()) - products
-    return Footprint(products, others, _per_position(sum(widths)))
+    melody = "audio_enc_to_dec_proj.weight" in shapes
+    return Footprint(products, others, _per_position(sum(widths)), melody)
 
 
 def _headers(folder: Path) -> Iterator[dict[str, tuple[int, ...]]]:

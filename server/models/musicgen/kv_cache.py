@@ -73,6 +73,17 @@ class TextMemory:
         return scaled_dot_product_attention(queries, keys, values)
 
 
+@dataclass(frozen=True)
+class TextVectors:
+    """A prompt as it stands before the tokens, for a model without cross-attention: [T, D]."""
+
+    vectors: Tensor
+
+    @property
+    def num_bytes(self) -> int:
+        return self.vectors.nbytes
+
+
 def _causal_mask(start: int, num_new: int, device: torch.device) -> Tensor:
     """True where a new position may look: [S, start + S]."""
     everything = torch.ones(num_new, start + num_new, dtype=torch.bool, device=device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from server.errors import ContinuoError, TooLarge, Unavailable
-from server.events import ModelEvent
+from server.events import AudioChunk, ModelEvent
 from server.generation import GenerationRequest
 from server.models.base import Availability, Model, ModelInfo, ModelOptions, Resources, Workload
 from server.models.memory import in_words, may_have_gpu
 from server.models.musicgen.capacity import default_slots
 from server.models.musicgen.engine import Engine, Words
 from server.models.musicgen.footprint import Footprint, judge, width_bytes
+from server.models.musicgen.hearing import Heard, hear, unheard_opening
 from server.models.musicgen.outbox import Outbox
-from server.models.musicgen.variants import VARIANTS, info_of
+from server.models.musicgen.variants import VARIANTS, abilities, info_of
 from server.models.musicgen.wish import Sampling, Wish
 
 if TYPE_CHECKING:
@@ -82,9 +83,23 @@ class MusicGen(Model):
         return cost
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
+        """The music; if it goes on from a recording, that comes first."""
+        heard = await self._hear(request)
+        if heard.warning is not None:
+            yield heard.warning
+        for samples in heard.seam.before(self.info.sample_rate):
+            yield AudioChunk(samples)
+        async with aclosing(self._perform(heard.wish, self.cost(request))) as events:
+            async for event in events:
+                if not isinstance(event, AudioChunk):
+                    yield event
+                elif (samples := heard.seam.join(event.samples)).shape[1]:
+                    yield AudioChunk(samples)
+
+    async def _perform(self, wish: Wish, cost: Resources) -> AsyncGenerator[ModelEvent, None]:
         assert self._engine is not None, "load comes before generate"
         outbox = Outbox()
-        generation = self._engine.submit(self._wish(request), self.cost(request), outbox)
+        generation = self._engine.submit(wish, cost, outbox)
         try:
             async for event in outbox.events():
                 yield event
@@ -129,18 +144,30 @@ class MusicGen(Model):
                 folder = Places(self._options.models_dir, _say_nothing).local(name)
         return judge(name, folder)
 
+    async def _hear(self, request: GenerationRequest) -> Heard:
+        assert self._runner is not None, "load comes first"
+        wish = self._wish(request)
+        try:
+            return await hear(request, wish, self._runner.listener, self._runner.config)
+        except Exception as error:
+            raise _explain(error, wish) from None
+
     def _wish(self, request: GenerationRequest) -> Wish:
+        """What is known before its recordings are heard; it costs the same as then."""
         assert self._runner is not None, "load comes first"
         config = self._runner.config
         window = config.window_frames
+        stride = round(STRIDE_SHARE * window)
+        opening = unheard_opening(request.continuation, window - stride, config)
         return Wish(
             prompt=request.prompt,
-            num_frames=request.num_seconds * config.codec.frame_rate,
+            num_frames=opening.shape[1] + request.num_seconds * config.codec.frame_rate,
             window_frames=window,
-            stride_frames=round(STRIDE_SHARE * window),
+            stride_frames=stride,
             seed=request.drawn_seed,
             sampling=_sampling(request),
             guidance=config.guidance if request.guidance is None else request.guidance,
+            opening=opening,
         )
 
     def _build(self) -> Runner:
@@ -149,7 +176,7 @@ class MusicGen(Model):
         from server.models.musicgen.build import build
 
         runner = build(self._info.name, self._options, self.granted_bytes, self._report)
-        self._check_channels(runner.config)
+        self._check_kind(runner.config)
         self.memory_bytes = runner.weights_bytes + runner.capacity.memory_bytes
         self._runner = runner
         return runner
@@ -158,7 +185,7 @@ class MusicGen(Model):
         """Also on the engine's thread."""
         self.capacity = capacity
 
-    def _check_channels(self, config: MusicGenConfig) -> None:
+    def _check_kind(self, config: MusicGenConfig) -> None:
         name, channels = self._info.name, config.channels
         if name in VARIANTS and channels != self._info.channels:
             raise Unavailable(
@@ -166,7 +193,15 @@ class MusicGen(Model):
                 f"{self._info.channels}",
                 "Put the right files there",
             )
-        self._info = replace(self._info, channels=channels, sample_rate=config.codec.sample_rate)
+        able = abilities(config.language_model.melody_frames > 0)
+        if name in VARIANTS and able != self._info.abilities:
+            lacking = "does not hear" if "melody" in self._info.abilities else "hears"
+            raise Unavailable(
+                f"the folder of {name} holds a model that {lacking} melodies",
+                "Put the right files there",
+            )
+        rate = config.codec.sample_rate
+        self._info = replace(self._info, channels=channels, sample_rate=rate, abilities=able)
 
     def _report(self, activity: str) -> None:
         self.activity = activity

@@ -11,12 +11,13 @@ import torch
 from server.models.base import NO_RESOURCES
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.checkpoint.loading import Checkpoint
+from server.models.musicgen.listener import Listener
 from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
 from server.models.musicgen.sound import LONGEST_CHUNK_SECONDS, Beat, Sound
 from server.models.musicgen.studio import Studio, decode
 from server.models.musicgen.texts import Text, Texts
-from server.models.musicgen.wish import Wish
+from server.models.musicgen.wish import MAX_TEXT_TOKENS, Wish
 
 
 class Performance:
@@ -40,7 +41,7 @@ class Performance:
 
     @property
     def num_unread(self) -> int:
-        """Columns to be read ahead of its next decode step."""
+        """Positions to be read ahead of its next decode step."""
         return self.sequence.num_unread if self._joined else 0
 
     @property
@@ -89,6 +90,7 @@ class Runner:
         self._codec = checkpoint.codec.to(device)
         checkpoint.text_encoder.model.to(device)
         self._texts = Texts(checkpoint.text_encoder, backend)
+        self.listener = Listener(self._codec, config)
         self.studio = Studio(self._codec, device.type != "cpu", self.news)
         self._beat = Beat(int(LONGEST_CHUNK_SECONDS * config.codec.frame_rate))
         self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
@@ -102,21 +104,27 @@ class Runner:
 
     def most_bytes(self, num_requests: int) -> int:
         """The most that so many requests can use, one of them with the longest text."""
-        window = self.config.window_frames + self.config.language_model.max_delay
-        windows = num_requests * window * self._backend.bytes_per_position
-        return windows + self._texts.largest_bytes
+        model, per_position = self.config.language_model, self._backend.bytes_per_position
+        window = model.num_prefix(0) + self.config.window_frames + model.max_delay
+        longest_text = model.num_prefix(MAX_TEXT_TOKENS) - model.num_prefix(0)
+        positions = num_requests * window + longest_text
+        return positions * per_position + self._texts.largest_bytes
 
     def num_bytes(self, wish: Wish) -> int:
         """The memory that `wish` will take. For any thread. Raises `TooLarge`."""
-        num_positions = wish.num_positions(self.config.language_model.max_delay)
-        return num_positions * self._backend.bytes_per_position + self._texts.num_bytes(wish.prompt)
+        return self._num_positions(wish) * self._backend.bytes_per_position + self._texts.num_bytes(
+            wish.prompt
+        )
 
     def warm_up(self, wish: Wish) -> None:
         """Make `wish` with nobody listening: what is set up on first use is set up then."""
         performance = self.begin(wish)
         performance.join()
-        while performance.can_step:
-            self.decode_step([performance])
+        while not performance.sequence.finished:
+            if performance.can_step:
+                self.decode_step([performance])
+            else:
+                self.read_ahead(performance, performance.num_unread)
         if (piece := performance.sound.due()) is not None:
             decode(self._codec, [piece])
 
@@ -124,21 +132,34 @@ class Runner:
     def begin(self, wish: Wish) -> Performance:
         """Reserve all memory that it will take; its text is read on another thread."""
         config = self.config
-        sequence = Sequence(wish, config.language_model)
-        memory = self._backend.reserve(wish.num_positions(config.language_model.max_delay))
+        sequence = Sequence(wish, config.language_model, self._num_prefix(wish))
+        memory = self._backend.reserve(self._num_positions(wish))
         sound = Sound(self._codec, config.channels, sequence, self._beat, self._first_chunk_frames)
         text = self._texts.remember(wish.prompt)
         text.add_done_callback(self.news)
         return Performance(sequence, memory, text, sound)
 
     @torch.inference_mode()
-    def read_ahead(self, performance: Performance, most_columns: int) -> int:
-        """Read what its next decode step builds on, or a piece of it; returns the columns read."""
+    def read_ahead(self, performance: Performance, most: int) -> int:
+        """Read what its next decode step builds on, or up to `most` positions of it; returns how
+        many were read."""
         sequence = performance.sequence
-        tokens = sequence.unread[:, :most_columns]
-        memory, text = performance.memory, performance.text
-        self._backend.extend(tokens, sequence.position, memory, text)
-        sequence.remember(tokens.shape[1])
+        read = self._read_prefix if sequence.num_unread_prefix else self._read_columns
+        num_read = read(performance, most)
+        sequence.remember(num_read)
+        return num_read
+
+    def _read_prefix(self, performance: Performance, most: int) -> int:
+        sequence = performance.sequence
+        start = sequence.position
+        vectors = self._backend.prefix(sequence.melody, performance.text)[:, start : start + most]
+        self._backend.read_prefix(vectors, start, performance.memory)
+        return vectors.shape[1]
+
+    def _read_columns(self, performance: Performance, most: int) -> int:
+        sequence = performance.sequence
+        tokens = sequence.unread[:, :most]
+        self._backend.extend(tokens, sequence.position, performance.memory, performance.text)
         return tokens.shape[1]
 
     @torch.inference_mode()
@@ -159,6 +180,13 @@ class Runner:
         self._beat.now += 1
         return drawn.numel()
 
+    def _num_prefix(self, wish: Wish) -> int:
+        return self.config.language_model.num_prefix(self._texts.num_tokens(wish.prompt))
+
+    def _num_positions(self, wish: Wish) -> int:
+        columns = wish.num_positions(self.config.language_model.max_delay)
+        return self._num_prefix(wish) + columns
+
     def forget(self) -> None:
         """Let go of what belonged to sequences that have left."""
         self._batch, self._settings = [], None
@@ -173,6 +201,7 @@ class Runner:
 
     def close(self) -> None:
         self._texts.close()
+        self.listener.close()
         self.studio.close()
 
     def _settings_of(self, sequences: list[Sequence], device: torch.device) -> Settings:

@@ -15,11 +15,13 @@ class Sequence:
     """The tokens of a wish as they are drawn; nothing here computes.
 
     A column is remembered once the model has read it. All columns but the newest are read ahead,
-    and the newest one in a decode step, which gives the next.
+    and the newest one in a decode step, which gives the next. Each window begins with `num_prefix`
+    positions of melody and text.
     """
 
-    def __init__(self, wish: Wish, config: LanguageModelConfig) -> None:
+    def __init__(self, wish: Wish, config: LanguageModelConfig, num_prefix: int = 0) -> None:
         self.wish = wish
+        self._num_prefix = num_prefix
         self._generator = torch.Generator().manual_seed(wish.seed)
         self._clocks: Tensor | None = None
         self._config = config
@@ -27,7 +29,7 @@ class Sequence:
         self._num_steps = sum(length + config.max_delay - known for length, known in self._windows)
         self._num_steps_done = 0
         none = torch.empty(config.num_codebooks, 0, dtype=torch.int64)
-        opening = none if wish.opening is None else wish.opening
+        opening = none if wish.opening is None else torch.from_numpy(wish.opening)
         self._earlier = opening  # the frames of the result before this window's own, [K, n]
         self._index = 0
         self._open_window(opening)
@@ -38,14 +40,25 @@ class Sequence:
         return self._num_remembered
 
     @property
+    def melody(self) -> Tensor | None:
+        """The pitch classes that stand before this window."""
+        melody = self.wish.melody
+        return None if melody is None else torch.from_numpy(melody[self._index])
+
+    @property
     def num_unread(self) -> int:
-        """Columns to be read ahead of the next decode step."""
-        return self.window.num_filled - 1 - self._num_remembered
+        """Positions to be read ahead of the next decode step; 0 mostly."""
+        return self._num_prefix + self.window.num_filled - 1 - self._num_remembered
+
+    @property
+    def num_unread_prefix(self) -> int:
+        """Those of them that are the prefix's; they come first."""
+        return max(0, self._num_prefix - self._num_remembered)
 
     @property
     def unread(self) -> Tensor:
-        """Those columns, [K, num_unread]."""
-        return self.window.filled[:, self._num_remembered : -1]
+        """Those of them that are columns, [K, n]."""
+        return self.window.filled[:, max(0, self._num_remembered - self._num_prefix) : -1]
 
     @property
     def clocks(self) -> Tensor:
@@ -69,9 +82,9 @@ class Sequence:
         own = self.window.num_complete_frames - self._num_known
         return self._earlier.shape[1] + max(0, own)
 
-    def remember(self, num_columns: int) -> None:
-        """The model has read so many more columns ahead."""
-        self._num_remembered += num_columns
+    def remember(self, num_positions: int) -> None:
+        """The model has read so many more positions ahead."""
+        self._num_remembered += num_positions
 
     def put(self, tokens: Tensor) -> None:
         """Take the tokens [K] of a decode step, which has read the newest column."""

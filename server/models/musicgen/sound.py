@@ -65,7 +65,7 @@ class Sound:
         self._beat = beat
         self._chunk_frames = max(1, first_chunk_frames)
         self._grown_frames = 0
-        self._num_decoded = 0
+        self._num_decoded = sequence.wish.first_heard_frame
         self._pending = False
         #: Whether its last piece has been made.
         self.complete = False

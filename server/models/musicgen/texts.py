@@ -41,8 +41,11 @@ class Texts:
 
     def num_bytes(self, prompt: str) -> int:
         """What `prompt` will take. Raises `TooLarge` if it can never be read."""
-        num_tokens = len(self._encoder.tokens(prompt)) if prompt else 0
-        return num_tokens * self._backend.bytes_per_text_token
+        return self.num_tokens(prompt) * self._backend.bytes_per_text_token
+
+    def num_tokens(self, prompt: str) -> int:
+        """Raises `TooLarge` if it can never be read."""
+        return len(self._encoder.tokens(prompt)) if prompt else 0
 
     def remember(self, prompt: str) -> Text:
         """Read `prompt`, or share what somebody who still runs has of it."""

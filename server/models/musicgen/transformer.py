@@ -5,23 +5,35 @@ the exact GELU; no biases but in the norms and the text's projection (Copet et a
 al., 2017, for the sinusoidal positions). The residual stream and the norms are float32 whatever the
 weights are, as the reference runs under autocast.
 
-Rows: each sequence has two that differ only in that the second sees no text. A row that sees no
-text gets exactly nothing from cross-attention, so nothing is computed there.
+Rows: each sequence has two that differ only in that the second sees no conditions. A row that sees
+no text gets exactly nothing from cross-attention, so nothing is computed there.
+
+A model that hears a melody has no cross-attention: melody and text are vectors before the tokens,
+and positions count them too (section 2.3 of the paper).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, layer_norm, linear
+from torch.nn.functional import gelu, layer_norm, linear, one_hot
 
+from server.models.musicgen import chroma
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
-from server.models.musicgen.kv_cache import ROWS, KVMemory, TextMemory, bytes_per_position
+from server.models.musicgen.kv_cache import (
+    ROWS,
+    KVMemory,
+    TextMemory,
+    TextVectors,
+    bytes_per_position,
+)
 
 LONGEST_PERIOD = 10_000
+#: What a model makes of a text: something to look at, or vectors before the tokens.
+Text: TypeAlias = TextMemory | TextVectors
 
 
 class Attention(nn.Module):
@@ -36,12 +48,13 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """The weights of a block."""
 
-    def __init__(self, dim: int, ffn_dim: int) -> None:
+    def __init__(self, dim: int, ffn_dim: int, looks_at_text: bool) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
         self.self_attention = Attention(dim)
-        self.norm_cross = nn.LayerNorm(dim)
-        self.cross_attention = Attention(dim)
+        if looks_at_text:
+            self.norm_cross = nn.LayerNorm(dim)
+            self.cross_attention = Attention(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.linear1 = nn.Linear(dim, ffn_dim, bias=False)
         self.linear2 = nn.Linear(ffn_dim, dim, bias=False)
@@ -56,8 +69,11 @@ class LanguageModel(nn.Module):
         num_rows = config.num_codebooks * (config.codebook_size + 1)
         self.embeddings = nn.Embedding(num_rows, config.dim)
         self.text_projection = nn.Linear(config.text_dim, config.dim)
+        if config.melody_frames:
+            self.melody_projection = nn.Linear(chroma.NUM_CLASSES, config.dim)
+        looks_at_text = not config.melody_frames
         self.layers = nn.ModuleList(
-            Layer(config.dim, config.ffn_dim) for _ in range(config.num_layers)
+            Layer(config.dim, config.ffn_dim, looks_at_text) for _ in range(config.num_layers)
         )
         self.norm = nn.LayerNorm(config.dim)
         self.heads = nn.Linear(config.dim, config.num_codebooks * config.codebook_size, bias=False)
@@ -79,7 +95,7 @@ class LanguageModel(nn.Module):
         """Move to `device`; the weights of products become `dtype`."""
         self.to(device)
         for module in self.modules():
-            if isinstance(module, nn.Linear) and module is not self.text_projection:
+            if isinstance(module, nn.Linear) and module.bias is None:
                 module.to(dtype)
 
     @property
@@ -92,14 +108,19 @@ class LanguageModel(nn.Module):
 
     @property
     def bytes_per_text_token(self) -> int:
+        if self.config.melody_frames:
+            return self.config.dim * torch.float32.itemsize
         return self.bytes_per_position // ROWS
 
     def reserve(self, num_positions: int) -> KVMemory:
         return KVMemory(self.config, num_positions, self.device, self.dtype)
 
     @torch.inference_mode()
-    def remember_text(self, states: Tensor) -> TextMemory:
-        text = self.text_projection(states.to(self.device)).to(self.dtype)[None]  # [1, T, D]
+    def remember_text(self, states: Tensor) -> Text:
+        vectors = self.text_projection(states.to(self.device))
+        if self.config.melody_frames:
+            return TextVectors(vectors)
+        text = vectors.to(self.dtype)[None]  # [1, T, D]
         keys, values = [], []
         for layer in self._typed_layers:
             weight = layer.cross_attention.qkv.weight[self.config.dim :]
@@ -109,7 +130,26 @@ class LanguageModel(nn.Module):
         return TextMemory(torch.stack(keys), torch.stack(values))
 
     @torch.inference_mode()
-    def extend(self, tokens: Tensor, start: int, memory: KVMemory, text: TextMemory | None) -> None:
+    def prefix(self, melody: Tensor | None, text: Text | None) -> Tensor:
+        num_moments, dim = self.config.melody_frames, self.config.dim
+        if not num_moments:
+            return torch.empty(ROWS, 0, dim, device=self.device)
+        silence = torch.zeros(num_moments, dtype=torch.int64)  # the reference hears C in silence
+        heard = torch.stack([silence if melody is None else melody, silence]).to(self.device)
+        melodies = self.melody_projection(one_hot(heard, chroma.NUM_CLASSES).float())
+        said = text.vectors if isinstance(text, TextVectors) else self._blank(1)
+        return torch.cat([melodies, torch.stack([said, self._blank(len(said))])], dim=1)
+
+    def _blank(self, num_tokens: int) -> Tensor:
+        return torch.zeros(num_tokens, self.config.dim, device=self.device)
+
+    @torch.inference_mode()
+    def read_prefix(self, vectors: Tensor, start: int, memory: KVMemory) -> None:
+        x = vectors + self._sinusoids([start], vectors.shape[1])
+        self._through_layers(x, [start], [memory], [None])
+
+    @torch.inference_mode()
+    def extend(self, tokens: Tensor, start: int, memory: KVMemory, text: Text | None) -> None:
         self.states(tokens[None], [start], [memory], [text])
 
     @torch.inference_mode()
@@ -118,7 +158,7 @@ class LanguageModel(nn.Module):
         tokens: Tensor,
         positions: Sequence[int],
         memories: Sequence[KVMemory],
-        texts: Sequence[TextMemory | None],
+        texts: Sequence[Text | None],
     ) -> Tensor:
         states = self.states(tokens[:, :, None], positions, memories, texts)
         return self.logits(states[:, 0]).unflatten(0, (-1, ROWS))
@@ -128,7 +168,7 @@ class LanguageModel(nn.Module):
         tokens: Tensor,
         starts: Sequence[int],
         memories: Sequence[KVMemory],
-        texts: Sequence[TextMemory | None],
+        texts: Sequence[Text | None],
     ) -> Tensor:
         """Read S columns of each of B sequences, `tokens` [B, K, S], from `starts` on.
 
@@ -136,8 +176,17 @@ class LanguageModel(nn.Module):
         """
         tokens = tokens.to(self.device)
         x = self._embed(tokens) + self._sinusoids(starts, tokens.shape[2])
-        x = x.repeat_interleave(ROWS, dim=0)
-        there = [(ROWS * index, text) for index, text in enumerate(texts) if text is not None]
+        return self._through_layers(x.repeat_interleave(ROWS, dim=0), starts, memories, texts)
+
+    def _through_layers(
+        self,
+        x: Tensor,
+        starts: Sequence[int],
+        memories: Sequence[KVMemory],
+        texts: Sequence[Text | None],
+    ) -> Tensor:
+        """`x` [2B, S, D] is what goes in, the final states are what comes out."""
+        there = [(ROWS * i, text) for i, text in enumerate(texts) if isinstance(text, TextMemory)]
         rows = torch.tensor([row for row, _ in there], device=self.device)
         present = [text for _, text in there]
         for index, layer in enumerate(self._typed_layers):

@@ -21,22 +21,37 @@ CONTROLS = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A published size; `channels` of its sound."""
+    """A published size; `channels` of its sound, and whether it hears melodies."""
 
     size: str
     channels: int = 1
+    hears_melodies: bool = False
 
     @property
     def description(self) -> str:
         sound = "stereo" if self.channels == 2 else "mono"
-        return f"MusicGen {self.size}: text to {sound} music by a transformer over audio tokens"
+        given = "text and melody" if self.hears_melodies else "text"
+        return f"MusicGen {self.size}: {given} to {sound} music by a transformer over audio tokens"
 
 
-VARIANTS = {
-    f"facebook/musicgen-{prefix}{size}": Variant(size, channels)
-    for prefix, channels in (("", 1), ("stereo-", 2))
-    for size in ("small", "medium", "large")
+#: The end of a published name → its size, and whether it hears melodies.
+KINDS = {
+    "small": ("small", False),
+    "medium": ("medium", False),
+    "large": ("large", False),
+    "melody": ("medium", True),
+    "melody-large": ("large", True),
 }
+VARIANTS = {
+    f"facebook/musicgen-{prefix}{kind}": Variant(size, channels, hears_melodies)
+    for prefix, channels in (("", 1), ("stereo-", 2))
+    for kind, (size, hears_melodies) in KINDS.items()
+}
+
+
+def abilities(hears_melodies: bool) -> frozenset[str]:
+    """Every one of them can go on from a recording."""
+    return frozenset({"continuation", "melody"} if hears_melodies else {"continuation"})
 
 
 def info_of(name: str) -> ModelInfo:
@@ -50,5 +65,6 @@ def info_of(name: str) -> ModelInfo:
         max_duration_seconds=MAX_DURATION_SECONDS,
         code_licence=CODE_LICENCE,
         weights_licence=WEIGHTS_LICENCE,
+        abilities=abilities(variant.hears_melodies),
         controls=CONTROLS,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+#: The codec is heard from so long before the new music (2 s): it remembers what it has decoded.
+LEAD_FRAMES = 100
 
 
 #: The text encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
@@ -33,6 +35,7 @@ class Wish:
 
     Longer music than a window is made in several: each begins anew with the frames of the one
     before it from `stride_frames` on. `opening` [K, T0] is music to continue, part of the result.
+    `melody` [windows, moments] has a row of pitch classes (0 is C) for each window.
     """
 
     prompt: str
@@ -42,7 +45,8 @@ class Wish:
     seed: int
     sampling: Sampling
     guidance: float
-    opening: Tensor | None = field(default=None, compare=False)
+    opening: NDArray[np.int64] | None = field(default=None, compare=False)
+    melody: NDArray[np.int64] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.stride_frames < self.window_frames:
@@ -54,6 +58,15 @@ class Wish:
     @property
     def num_opening_frames(self) -> int:
         return 0 if self.opening is None else self.opening.shape[1]
+
+    @property
+    def first_heard_frame(self) -> int:
+        """Where its sound begins: late in an opening, whose sound is known."""
+        return max(0, self.num_opening_frames - LEAD_FRAMES)
+
+    def window_starts(self) -> list[int]:
+        """The frame of the result at which each window begins."""
+        return [index * self.stride_frames for index, _ in enumerate(self.windows())]
 
     def windows(self) -> Iterator[tuple[int, int]]:
         """For each window: its frames, and how many of them are known when it begins."""

@@ -105,7 +105,7 @@ def wish_for(variant: str, name: str) -> Wish:
         seed=about["torch_manual_seed"] or 0,
         sampling=Sampling(temperature, params["top_k"], params["top_p"]),
         guidance=params["cfg_coef"],
-        opening=tensor(variant, "prompt_codes") if "continue" in name else None,
+        opening=tensor(variant, "prompt_codes").numpy() if "continue" in name else None,
     )
 
 

@@ -36,9 +36,11 @@ def sizes_of(variant: Variant) -> LanguageModelConfig:
     dim, num_layers, num_heads = SIZES[variant.size]
     num_codebooks = 4 * variant.channels
     delays = tuple(k // variant.channels for k in range(num_codebooks))
+    melody_frames = 235 if variant.hears_melodies else 0
     return LanguageModelConfig(
-        dim, num_heads, num_layers, 4 * dim, num_codebooks, 2048, T5_BASE.d_model, delays
-    )
+        dim, num_heads, num_layers, 4 * dim, num_codebooks, 2048, T5_BASE.d_model, delays,
+        melody_frames,
+    )  # fmt: skip
 
 
 def num_bytes(module: nn.Module) -> int:
@@ -57,7 +59,8 @@ class Needs:
         # keys and values, of the rows with and without the text
         self.position = 2 * 2 * sizes.num_layers * sizes.dim * dtype.itemsize
         self.second = FRAME_RATE * self.position
-        self.window = (30 * FRAME_RATE + sizes.max_delay) * self.position
+        num_positions = sizes.num_prefix(0) + 30 * FRAME_RATE + sizes.max_delay
+        self.window = num_positions * self.position
         self.always = num_bytes(codec) + num_bytes(empty_t5(T5_BASE))
         self.all = self.weights + self.window + self.always
 

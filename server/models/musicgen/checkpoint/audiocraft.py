@@ -14,7 +14,9 @@ from pathlib import Path
 import yaml
 from torch import Tensor
 
+from server.models.musicgen import chroma
 from server.models.musicgen.checkpoint.config import (
+    DEFAULT_WINDOW_SECONDS,
     CodecConfig,
     LanguageModelConfig,
     WrongCheckpoint,
@@ -24,10 +26,16 @@ from server.models.musicgen.checkpoint.tensors import StoredTensors, read_pickle
 
 LANGUAGE_MODEL_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"
-#: Statistics that only training needs.
-UNUSED = re.compile(r".*\._codebook\.(inited|cluster_size|embed_avg)")
+#: Statistics that only training needs, and a window that is computed here.
+UNUSED = re.compile(r".*\._codebook\.(inited|cluster_size|embed_avg)|.*\.chroma\.spec\.window")
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
-CONDITION = "condition_provider.conditioners.description.output_proj"
+CONDITIONS = {
+    "text_projection": "condition_provider.conditioners.description.output_proj",
+    "melody_projection": "condition_provider.conditioners.self_wav.output_proj",
+}
+#: What a model looks at by cross-attention, and what stands before its tokens, in this order.
+TEXT_ONLY: tuple[list[str], list[str]] = (["description"], [])
+MELODY_AND_TEXT: tuple[list[str], list[str]] = ([], ["self_wav", "description"])
 
 
 class Fields:
@@ -100,8 +108,6 @@ def codec_pointer(file: Path) -> str | None:
 def language_model_config(fields: Fields, text_dim: int) -> LanguageModelConfig:
     """Sizes of the transformer; refuses what this implementation does not run."""
     require("lm_model", fields("lm_model"), "transformer_lm")
-    require("fuser.cross", fields("fuser.cross", []), ["description"])
-    require("fuser.prepend", fields("fuser.prepend", []), [])
     require("codebooks_pattern.modeling", fields("codebooks_pattern.modeling"), "delay")
     lm = "transformer_lm."
     require(lm + "positional_embedding", fields(lm + "positional_embedding"), "sin")
@@ -119,7 +125,25 @@ def language_model_config(fields: Fields, text_dim: int) -> LanguageModelConfig:
         codebook_size=fields.integer(lm + "card"),
         text_dim=text_dim,
         delays=fields.integers("codebooks_pattern.delay.delays"),
+        melody_frames=_melody_frames(fields),
     )
+
+
+def _melody_frames(fields: Fields) -> int:
+    fused = (fields("fuser.cross", []), fields("fuser.prepend", []))
+    if fused == TEXT_ONLY:
+        return 0
+    require("fuser.cross and fuser.prepend", fused, MELODY_AND_TEXT)
+    stem = "conditioners.self_wav."
+    require(stem + "model", fields(stem + "model"), "chroma_stem")
+    stem += "chroma_stem."
+    require(stem + "n_chroma", fields(stem + "n_chroma"), chroma.NUM_CLASSES)
+    require(stem + "argmax", fields(stem + "argmax"), True)
+    require(
+        stem + "radix2_exp", fields(stem + "radix2_exp"), chroma.WINDOW_SAMPLES.bit_length() - 1
+    )
+    seconds = fields.number("dataset.segment_duration", DEFAULT_WINDOW_SECONDS)
+    return chroma.num_frames(seconds, fields.integer("sample_rate"))
 
 
 def codec_config(fields: Fields) -> CodecConfig:
@@ -176,8 +200,9 @@ def language_model_parts(num_codebooks: int) -> dict[str, tuple[str, ...]]:
 
 def language_model_name(canonical: str) -> str:
     """The name in the file of a tensor that lies there in one piece."""
-    if canonical.startswith("text_projection."):
-        return canonical.replace("text_projection", CONDITION)
+    stem, _, end = canonical.partition(".")
+    if stem in CONDITIONS:
+        return f"{CONDITIONS[stem]}.{end}"
     name = re.sub(r"^layers\.", "transformer.layers.", canonical)
     name = re.sub(r"^norm\.", "out_norm.", name)
     name = name.replace(".self_attention.", ".self_attn.")

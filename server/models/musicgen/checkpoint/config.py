@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 #: No published model comes near it; what is larger would hang or exhaust the machine.
 MAX_SIZE = 2**17
 
+DEFAULT_WINDOW_SECONDS = 30
+
 
 class WrongCheckpoint(Exception):
     """The files are not a MusicGen that can be run: the message says which file or field and why.
@@ -44,6 +46,9 @@ class LanguageModelConfig:
     codebook_size: int
     text_dim: int
     delays: tuple[int, ...]
+    #: Moments of a melody that stand before the tokens, and the text after them; 0 for a model
+    #: that hears no melody and looks at the text by cross-attention.
+    melody_frames: int = 0
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -65,6 +70,10 @@ class LanguageModelConfig:
     @property
     def max_delay(self) -> int:
         return max(self.delays)
+
+    def num_prefix(self, num_text_tokens: int) -> int:
+        """Positions before the tokens' columns; a text that is empty is one blank there."""
+        return self.melody_frames + max(1, num_text_tokens) if self.melody_frames else 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,7 @@ def check_sizes(config: LanguageModelConfig | CodecConfig) -> None:
     """Refuse sizes that no network can have, before one is built of them."""
     for field in fields(config):
         value = getattr(config, field.name)
-        smallest = 0 if field.name == "delays" else 1
+        smallest = 0 if field.name in ("delays", "melody_frames") else 1
         if field.type in ("int", "tuple[int, ...]") and not all(
             type(size) is int and smallest <= size <= MAX_SIZE
             for size in (value if isinstance(value, tuple) else (value,))

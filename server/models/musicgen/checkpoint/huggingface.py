@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import EncodecConfig, MusicgenConfig, T5Config
+from transformers import EncodecConfig, MusicgenConfig, MusicgenMelodyConfig, T5Config
 
+from server.models.musicgen import chroma
 from server.models.musicgen.checkpoint.config import (
     CodecConfig,
     LanguageModelConfig,
@@ -25,12 +26,21 @@ UNUSED = re.compile(
 )
 LONGEST_REASON = 200
 
+#: `model_type` → what reads its configuration.
+CONFIGURATIONS: dict[object, Any] = {
+    "musicgen": MusicgenConfig,
+    "musicgen_melody": MusicgenMelodyConfig,
+}
+
 
 def read_config(folder: Path) -> Any:
     """`config.json` as transformers reads it, its defaults filled in."""
     found = read_json(folder / "config.json")
-    require("config.json: model_type", found.get("model_type"), "musicgen")
-    config = parsed(MusicgenConfig.from_dict, found)
+    kind = found.get("model_type")
+    if kind not in CONFIGURATIONS:
+        allowed = ", ".join(map(str, CONFIGURATIONS))
+        raise WrongCheckpoint(f"config.json: model_type is {kind!r}; can be run: {allowed}")
+    config = parsed(CONFIGURATIONS[kind].from_dict, found)
     require("text_encoder.model_type", config.text_encoder.model_type, "t5")
     require("audio_encoder.model_type", config.audio_encoder.model_type, "encodec")
     return config
@@ -86,7 +96,15 @@ def language_model_config(config: Any) -> LanguageModelConfig:
         text_dim=config.text_encoder.d_model,
         # The layout does not state them: each codebook is one step later, channels side by side.
         delays=tuple(k // channels for k in range(num_codebooks)),
+        melody_frames=_melody_frames(config),
     )
+
+
+def _melody_frames(config: Any) -> int:
+    if config.model_type != "musicgen_melody":
+        return 0
+    require("num_chroma", config.num_chroma, chroma.NUM_CLASSES)
+    return int(config.chroma_length)
 
 
 def codec_config(codec: Any, num_codebooks: int) -> CodecConfig:
@@ -128,6 +146,7 @@ def language_model_parts(num_codebooks: int) -> dict[str, tuple[str, ...]]:
 
 
 RENAMES = (
+    (r"^melody_projection\.", "audio_enc_to_dec_proj."),
     (r"^text_projection\.", "enc_to_dec_proj."),
     (r"^layers\.", "decoder.model.decoder.layers."),
     (r"^norm\.", "decoder.model.decoder.layer_norm."),

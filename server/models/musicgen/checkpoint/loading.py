@@ -12,6 +12,7 @@ from transformers import T5Config, T5EncoderModel
 
 from server.models.musicgen.checkpoint import audiocraft, huggingface
 from server.models.musicgen.checkpoint.config import (
+    DEFAULT_WINDOW_SECONDS,
     CodecConfig,
     LanguageModelConfig,
     MusicGenConfig,
@@ -29,7 +30,6 @@ from server.models.musicgen.text_encoder import TextEncoder, empty_t5, read_toke
 from server.models.musicgen.transformer import LanguageModel
 
 DEFAULT_GUIDANCE = 3.0
-DEFAULT_WINDOW_SECONDS = 30
 #: A published name (the codec, the text encoder) → the folder that holds it.
 Find = Callable[[str], Path]
 #: A whole T5 has a decoder too, which nobody needs here.
