@@ -8,12 +8,19 @@
     │   ├── Unsupported            400  unsupported       an ability the model does not have
     │   └── TooLarge               400  too_large         can never fit, with the numbers
     ├── BodyTooLarge               413  body_too_large
+    ├── KeyReused                  422  idempotency_key_reused
+    ├── NotFound                   404  not_found         nothing has that id
+    ├── NotReady                   409  not_ready         it is still being made
+    ├── Gone                       410  gone              it was there, and is no more
     ├── Refused                    503                    the request is fine; later, perhaps
     │   ├── Busy                   503  busy              no slot and no waiting place is free
+    │   ├── QueueFull              429  queue_full        too many stored jobs wait for the model
+    │   ├── StoreUnreachable       503  store_unreachable
     │   ├── Loading                503  loading           the model is not ready yet
     │   ├── Draining               503  draining          the server is stopping
     │   └── Unavailable            503  unavailable       the model cannot run here; says the remedy
     └── GenerationError            500  generation_failed
+        ├── NotKept                500  not_kept          made, but its files cannot be written
         ├── Interrupted            503  interrupted       the server stopped in the middle
         └── ModelBroken            500  model_broken      the process must be restarted
 
@@ -122,6 +129,34 @@ class BodyTooLarge(ContinuoError):
     status = 413
 
 
+class KeyReused(ContinuoError):
+    """An Idempotency-Key came again with another body."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
+class NotFound(ContinuoError):
+    """Nothing has that id, or it has been forgotten."""
+
+    code = "not_found"
+    status = 404
+
+
+class NotReady(ContinuoError):
+    """What is asked for is still being made."""
+
+    code = "not_ready"
+    status = 409
+
+
+class Gone(ContinuoError):
+    """What is asked for will not be there again: it expired, or never came to be."""
+
+    code = "gone"
+    status = 410
+
+
 class Refused(ContinuoError):
     """Not now. `retry_after_seconds` is None where waiting would not help."""
 
@@ -137,6 +172,19 @@ class Busy(Refused):
     """Every slot is taken and no waiting place is free."""
 
     code = "busy"
+
+
+class QueueFull(Refused):
+    """As many stored jobs wait for the model as may."""
+
+    code = "queue_full"
+    status = 429
+
+
+class StoreUnreachable(Refused):
+    """The database of the stored jobs does not answer."""
+
+    code = "store_unreachable"
 
 
 class Loading(Refused):
@@ -166,6 +214,12 @@ class GenerationError(ContinuoError):
     """The model could not finish."""
 
     code = "generation_failed"
+
+
+class NotKept(GenerationError):
+    """The music was made, but its files cannot be written."""
+
+    code = "not_kept"
 
 
 class Interrupted(GenerationError):

@@ -72,22 +72,23 @@ class Messages:
             case AudioChunk():
                 if not self._stream_audio:
                     return b""
-                return await to_thread.run_sync(_audio, self._job, event)
+                info = self._job.info
+                return await to_thread.run_sync(audio_line, event, info.sample_rate, info.channels)
             case Completed():
                 return await self._completed()
             case Started():
-                self._repeatable(_progress(0, Pace(None, event.duration_seconds)))
-                return _message(_start(self._job, event))
+                self._repeatable(progress_event(0, Pace(None, event.duration_seconds)))
+                return data_line(start_event(self._job.id, event))
             case Queued(position, eta_seconds):
                 return self._repeatable(QueuedEvent(position=position, eta_seconds=eta_seconds))
             case Progress(percent, pace):
-                return self._repeatable(_progress(percent, pace))
+                return self._repeatable(progress_event(percent, pace))
             case Warning(code, message):
-                return _message(WarningEvent(code=code, message=message))
+                return data_line(WarningEvent(code=code, message=message))
             case Document():
                 return b""  # it is in `completed`, if it was asked for
             case Failed() | Cancelled():
-                return _message(self._error(event))
+                return data_line(self._error(event))
 
     def _error(self, event: Failed | Cancelled) -> ErrorEvent:
         if isinstance(event, Cancelled):
@@ -108,7 +109,7 @@ class Messages:
 
     def _repeatable(self, event: QueuedEvent | ProgressEvent) -> bytes:
         self._repeated, self._repeated_at = event, time.monotonic()
-        return _message(event)
+        return data_line(event)
 
     def _beat(self) -> bytes:
         assert self._repeated is not None  # or _silent_seconds would not end
@@ -121,21 +122,22 @@ class Messages:
         return max(0.0, self._repeated_at + HEARTBEAT_SECONDS - time.monotonic())
 
 
-def _message(event: BaseModel) -> bytes:
+def data_line(event: BaseModel) -> bytes:
     """Exactly one `data: ` line and a blank one."""
     unasked = {"stems"} if isinstance(event, CompletedEvent) and not event.stems else None
     return b"data: " + event.model_dump_json(exclude=unasked).encode() + b"\n\n"
 
 
-def _message_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
+def _line_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
     """The same with `audio` in base64 put in its place, without copying megabytes again."""
-    head, tail = _message(event).split(b'"audio":""', 1)
+    head, tail = data_line(event).split(b'"audio":""', 1)
     return b"".join((head, b'"audio":"', base64.b64encode(audio), b'"', tail))
 
 
-def _start(job: Job, event: Started) -> StartEvent:
+def start_event(job_id: str, event: Started) -> StartEvent:
+    """The model has begun with the job."""
     return StartEvent(
-        job_id=job.id,
+        job_id=job_id,
         model=event.model,
         seed=event.seed,
         sample_rate=event.sample_rate,
@@ -145,7 +147,8 @@ def _start(job: Job, event: Started) -> StartEvent:
     )
 
 
-def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
+def progress_event(percent: float, pace: Pace | None) -> ProgressEvent:
+    """How far it is, and how fast."""
     assert pace is not None  # a job's log has no other
     return ProgressEvent(
         progress=round(percent, 1),
@@ -154,19 +157,19 @@ def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
     )
 
 
-def _audio(job: Job, chunk: AudioChunk) -> bytes:
-    """Blocking: runs on a worker thread."""
+def audio_line(chunk: AudioChunk, sample_rate: int, channels: int) -> bytes:
+    """A piece of sound. Blocking: runs on a worker thread."""
     assert chunk.pace is not None
     event = AudioEvent(
         audio="",
         sequence=chunk.sequence,
         take=chunk.take,
-        sample_rate=job.info.sample_rate,
-        channels=job.info.channels,
+        sample_rate=sample_rate,
+        channels=channels,
         realtime_factor=chunk.pace.realtime_factor,
         buffer_seconds=chunk.pace.buffer_seconds,
     )
-    return _message_with_audio(event, to_pcm16(chunk.samples).tobytes())
+    return _line_with_audio(event, to_pcm16(chunk.samples).tobytes())
 
 
 def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
@@ -183,7 +186,7 @@ def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
         duration=request.num_seconds,
         stems=_stems(job, stopped),
     )
-    return _message_with_audio(event, _whole(job, stopped))
+    return _line_with_audio(event, _whole(job, stopped))
 
 
 def _whole(job: Job, stopped: Callable[[], bool]) -> bytes:

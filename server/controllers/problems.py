@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from loguru import logger
@@ -13,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from server.errors import BadRequest, ContinuoError, Refused
+from server.errors import BadRequest, ContinuoError, Refused, echo
 from server.logs import request_id
 
 #: For the log only, as nginx writes it: the client left before it had sent its request.
@@ -45,6 +47,36 @@ def as_json(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSO
         field=error.field if isinstance(error, BadRequest) else None,
     )
     return JSONResponse(body.model_dump(), error.status, headers=retry_header(error))
+
+
+class ProblemBody(BaseModel):
+    """An error in the form of RFC 9457, as `application/problem+json`."""
+
+    type: str = "about:blank"
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """For people: what was wrong, what is allowed, what to do."""
+    error: str
+    """A code for programs, for example `bad_request` or `queue_full`."""
+    field: str | None = None
+    """The field that was wrong, if it was one."""
+
+
+def as_problem(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSONResponse:
+    """The form of our own routes about jobs; a request that cannot be met is a 422 there."""
+    error = error.renamed(names or {})
+    status = 422 if isinstance(error, BadRequest) else error.status
+    body = ProblemBody(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=error.message,
+        error=error.code,
+        field=error.field if isinstance(error, BadRequest) else None,
+    )
+    media_type = "application/problem+json"
+    return JSONResponse(body.model_dump(), status, retry_header(error), media_type)
 
 
 def retry_header(error: ContinuoError) -> dict[str, str]:
@@ -80,6 +112,8 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
                     return await handler(request)
                 except ContinuoError as error:
                     return problem(error)
+                except RequestValidationError as error:
+                    return problem(_about_parameter(error))
                 except ClientDisconnect:
                     return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
                 except HTTPException:
@@ -90,6 +124,13 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
             return answer
 
     return Route
+
+
+def _about_parameter(error: RequestValidationError) -> BadRequest:
+    """FastAPI's verdict on a parameter of the path, the query or the headers, in words."""
+    fault = error.errors()[0]
+    reason = fault["msg"][:1].lower() + fault["msg"][1:]
+    return BadRequest(str(fault["loc"][-1]), f"is wrong: {reason}; got {echo(fault['input'])}")
 
 
 async def no_such_route(request: Request, error: Exception) -> Response:

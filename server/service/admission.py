@@ -90,7 +90,7 @@ class WaitingRoom:
     def slots_used(self) -> int:
         return sum(ticket.cost for ticket in self._running)
 
-    def enter(self, cost: int, audio_seconds: float, places: int) -> Ticket:
+    def enter(self, cost: int, audio_seconds: float, places: float) -> Ticket:
         """Take slots, or else a place to wait if fewer than `places` are taken.
 
         A client that stops its music and at once asks for other would find its own slot taken:

@@ -21,13 +21,13 @@ from server.errors import (
     ModelBroken,
     Unavailable,
 )
-from server.events import Cancelled, Completed, Failed, Outcome
+from server.events import Cancelled, Completed, Failed, Outcome, State
 from server.generation import GenerationRequest
 from server.metrics import Metrics
 from server.models.base import Model, ModelInfo
 from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
-from server.service.jobs import Job, State
+from server.service.jobs import Job
 from server.service.limits import resolve
 
 QUEUE_TICK_SECONDS = 1.0
@@ -129,18 +129,26 @@ class GenerationService:
 
     # ── life of a job ────────────────────────────────────────────────────────────────────────
 
-    def submit(self, request: GenerationRequest, dialect: str, places: int) -> Job:
-        """Take a place for `request` and begin to pump; the caller owns the job and must `end` it.
+    def resolve(self, request: GenerationRequest) -> tuple[Entry, GenerationRequest]:
+        """The model that is asked, and the request as that model will see it.
 
-        Never awaits. Raises `BadRequest` where the model cannot meet it, `Refused` where it cannot
-        be met now; `places` is how many may wait for this model in the caller's dialect.
+        Raises `BadRequest` where the model cannot meet it, `Refused` where it cannot be met now.
         """
         entry = self.registry.entry(request.model or self.default_model)
-        model = entry.model
         self._check_open(entry)
-        resolved = resolve(request, model.info)
+        return entry, resolve(request, entry.model.info)
+
+    def submit(
+        self, request: GenerationRequest, dialect: str, places: float, id: str | None = None
+    ) -> Job:
+        """Take a place for `request` and begin to pump; the caller owns the job and must `end` it.
+
+        Never awaits. Raises as `resolve` does; `places` is how many may wait for this model in the
+        caller's dialect. `id` names a job that had its name before.
+        """
+        entry, resolved = self.resolve(request)
         ticket = self._enter(entry, resolved, places)
-        job = Job(resolved, model.info, dialect, ticket)
+        job = Job(resolved, entry.model.info, dialect, ticket, id)
         pump = asyncio.create_task(self._pump(job, entry.model), name=f"pump {job.id}")
         self._jobs.add(job)
         self._pumps[job] = pump
@@ -253,7 +261,7 @@ class GenerationService:
         if entry.failure is not None and not _may_be_mended(entry):
             raise entry.failure
 
-    def _enter(self, entry: Entry, request: GenerationRequest, places: int) -> Ticket:
+    def _enter(self, entry: Entry, request: GenerationRequest, places: float) -> Ticket:
         cost = entry.model.cost(request)
         if entry.phase is Phase.UNLOADED or _may_be_mended(entry):
             self._in_background(self._load(entry))
