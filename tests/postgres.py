@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the tests' own, from Debian's packages, on a Unix socket in a temporary folder."""
+"""A real PostgreSQL of the tests' own: Debian's packages, a temporary folder, a Unix socket."""
 
 from __future__ import annotations
 

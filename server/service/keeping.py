@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
 from server import __version__
 from server.audio import formats
 from server.audio.tags import Tags, write_tags
-from server.events import AudioChunk, Document, Warning
+from server.events import AudioChunk, Document, Samples, Warning
 from server.service.jobs import Job
 from server.stores.event_file import stem_name, take_name, write_events
 from server.stores.output_store import OutputStore
@@ -71,11 +72,14 @@ def _moment(seconds_since_1970: float) -> str:
 
 def _write_take(folder: Path, take: int, stored: StoredJob, job: Job) -> None:
     chunks = job.log.chunks(take)
-    names = {take_name(take, "wav"): (chunk.samples for chunk in chunks)}
+    whole = (chunk.samples for chunk in chunks)
+    _write_wav(folder / take_name(take, "wav"), whole, stored)
     for stem in chunks[0].stems:
-        names[stem_name(take, stem)] = (chunk.stems[stem] for chunk in chunks)
-    for name, sound in names.items():
-        path = folder / name
-        with path.open("w+b") as file:
-            formats.write(file, sound, stored.sample_rate, stored.channels, "wav")
-        write_tags(path, "wav", tags(stored))
+        part = (chunk.stems[stem] for chunk in chunks)
+        _write_wav(folder / stem_name(take, stem), part, stored)
+
+
+def _write_wav(path: Path, sound: Iterable[Samples], stored: StoredJob) -> None:
+    with path.open("w+b") as file:
+        formats.write(file, sound, stored.sample_rate, stored.channels, "wav")
+    write_tags(path, "wav", tags(stored))

@@ -140,7 +140,10 @@ async def _live(run: Run, after: EventId | None) -> AsyncIterator[Numbered]:
     position = after.sequence if after else 0
     async for event in run.job.log.read(position):
         position += 1
-        if not isinstance(event, Outcome):  # told once it is stored
+        if isinstance(event, Queued):
+            yield Numbered(None, event)
+        elif not isinstance(event, Outcome):  # which is told once it is stored
+            await run.under_way.wait()  # or a crash now would make this id belong to two attempts
             yield Numbered(EventId(run.attempt, position), event)
 
 

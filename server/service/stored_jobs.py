@@ -75,7 +75,7 @@ class StoredJobs:
     async def start(self) -> None:
         """Open the stores, mend what a crash left, and begin to run. Raises `UnusableStore`."""
         await self.open()
-        for stored in await self._jobs.begun():
+        for stored in await self._jobs.running():
             await self._mend(stored)
         for model in await self._jobs.waited_for():
             self._runs.wake(model)

@@ -53,7 +53,7 @@ class Run:
     def __init__(self, job: Job, attempt: int) -> None:
         self.job = job
         self.attempt = attempt
-        #: Stored as running, or at its end already: the next one may come.
+        #: Stored as running, or at its end already: the next one may come, listeners be told.
         self.under_way = asyncio.Event()
         #: Its ending is stored, or it will be begun anew after a restart.
         self.concluded = asyncio.Event()
@@ -142,9 +142,6 @@ class StoredRuns:
 
     async def _take_up(self, stored: StoredJob) -> None:
         """Begin an attempt, and return when the job has its slot or has ended."""
-        attempt = await self._jobs.take_up(stored.id)
-        if attempt is None:  # cancelled in this moment
-            return
         request_id.set(stored.request_id)
         try:
             job = self._service.submit(stored.request, stored.dialect, inf, stored.id)
@@ -157,7 +154,7 @@ class StoredRuns:
             logger.exception("Job {} cannot be begun", stored.id)
             await self._store_ending(stored, _failed(GenerationError(CANNOT_BEGIN)))
             return
-        run = self._runs[stored.id] = Run(job, attempt)
+        run = self._runs[stored.id] = Run(job, stored.attempt + 1)
         self._begin(self._follow(stored, run))
         self.moved.ring()
         await run.under_way.wait()
@@ -174,7 +171,7 @@ class StoredRuns:
             self._let_go(stored, run)
 
     async def _start(self, stored: StoredJob, run: Run) -> None:
-        if not await _insist(lambda: self._jobs.start(stored.id)):
+        if not await _insist(lambda: self._jobs.start(stored.id, run.attempt)):
             self._service.cancel(run.job, "it was cancelled before it began")
         run.under_way.set()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from sqlalchemy import ColumnElement, and_, event, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, event, func, insert, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -182,9 +182,8 @@ class JobStore:
         async with self._reading() as connection:
             return list(await connection.scalars(models))
 
-    async def begun(self) -> list[StoredJob]:
-        """Those that were begun and have not ended."""
-        return await self._select(_unfinished(), jobs.c.attempt > 0)
+    async def running(self) -> list[StoredJob]:
+        return await self._select(jobs.c.state == State.RUNNING.value)
 
     async def due(self, now: float) -> list[StoredJob]:
         """Those whose time is over and whose files are still there."""
@@ -204,22 +203,14 @@ class JobStore:
 
     # ── changing ─────────────────────────────────────────────────────────────────────────────
 
-    async def take_up(self, id: str) -> int | None:
-        """Count a new attempt, which is returned; None if the job is not queued any more."""
-        began = {"attempt": jobs.c.attempt + 1}
-        if not await self._update(id, (State.QUEUED,), began):
-            return None
-        job = await self.get(id)
-        return job.attempt if job else None
-
-    async def start(self, id: str) -> bool:
+    async def start(self, id: str, attempt: int) -> bool:
         """Its model has begun."""
-        values = {"state": State.RUNNING.value, "started_at": time.time()}
+        values = {"state": State.RUNNING.value, "attempt": attempt, "started_at": time.time()}
         return await self._update(id, (State.QUEUED,), values)
 
     async def requeue(self, id: str) -> bool:
         """It is to be begun anew."""
-        return await self._update(id, UNFINISHED, {"state": State.QUEUED.value})
+        return await self._update(id, (State.RUNNING,), {"state": State.QUEUED.value})
 
     async def finish(self, id: str, ending: Ending, retention_seconds: float) -> bool:
         """End it, if it had not ended. Its files are kept for `retention_seconds`, and its id for
@@ -273,10 +264,6 @@ def _reachable() -> Iterator[None]:
 
 def _queued(model: str) -> ColumnElement[bool]:
     return and_(jobs.c.model == model, jobs.c.state == State.QUEUED.value)
-
-
-def _unfinished() -> ColumnElement[bool]:
-    return or_(*(jobs.c.state == state.value for state in UNFINISHED))
 
 
 def _keyed(key: IdempotencyKey | None) -> dict[str, str]:

@@ -61,15 +61,14 @@ async def test_what_is_stored_comes_back_as_it_was(store: JobStore) -> None:
 
 async def test_a_job_lives_from_queue_to_end_once(store: JobStore) -> None:
     (stored,) = await store.add([new(1)])
-    assert await store.take_up(stored.id) == 1
-    assert await store.start(stored.id)
-    assert not await store.start(stored.id)
+    assert await store.start(stored.id, 1)
+    assert not await store.start(stored.id, 2)
     warned = (Warning("w", "careful"),)
     done = Ending(State.COMPLETED, 9, 100.0, ("take-0.wav",), warned)
     assert await store.finish(stored.id, done, HOUR)
     for late in (State.FAILED, State.CANCELLED, State.COMPLETED):
         assert not await store.finish(stored.id, Ending(late), HOUR)
-    assert await store.take_up(stored.id) is None
+    assert not await store.start(stored.id, 2)
     assert not await store.requeue(stored.id)
     last = await get(store, 1)
     assert (last.state, last.outputs, last.warnings) == (State.COMPLETED, ("take-0.wav",), warned)
@@ -94,24 +93,23 @@ async def test_each_model_has_its_queue_in_the_order_of_submission(store: JobSto
     while (head := await store.next_queued("ticking")) is not None:
         assert await store.num_queued("ticking", before=head.number) == 0
         order += numbers([head])
-        await store.start(head.id)
+        await store.start(head.id, 1)
     assert order == [3, 2, 1]
     assert await store.num_queued("other") == 1
 
 
-async def test_begun_ones_are_found_and_queued_again(store: JobStore) -> None:
+async def test_running_ones_are_found_and_queued_again(store: JobStore) -> None:
     await store.add([new(n) for n in (1, 2, 3, 4)])
-    await store.take_up(new(1).id)
-    await store.start(new(1).id)
-    await store.take_up(new(2).id)
-    await store.take_up(new(3).id)
+    for number in (3, 1, 2):
+        await store.start(new(number).id, 1)
     await store.finish(new(3).id, Ending(State.FAILED), HOUR)
-    begun = await store.begun()
-    assert numbers(begun) == [1, 2]
-    for job in begun:
+    running = await store.running()
+    assert numbers(running) == [1, 2]
+    for job in running:
         assert await store.requeue(job.id)
-    assert numbers([(await store.next_queued("ticking"))]) == [1]
-    assert await store.take_up(new(1).id) == 2
+    head = await store.next_queued("ticking")
+    assert head is not None
+    assert (numbers([head]), head.attempt) == ([1], 1)
 
 
 async def test_a_list_is_stored_whole_or_not_at_all(store: JobStore) -> None:
