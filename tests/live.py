@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -36,10 +37,12 @@ Json = dict[str, Any]
 class Live:
     """The server's address, and its service to look inside."""
 
-    def __init__(self, port: int, service: GenerationService, stored_jobs: StoredJobs) -> None:
+    def __init__(self, port: int, app: FastAPI, loop: asyncio.AbstractEventLoop) -> None:
         self.port = port
-        self.service = service
-        self.stored_jobs = stored_jobs
+        self.app = app
+        self.loop = loop
+        self.service: GenerationService = app.state.service
+        self.stored_jobs: StoredJobs = app.state.stored_jobs
         self.url = f"http://127.0.0.1:{port}"
 
     def post(self, **body: object) -> httpx.Response:
@@ -86,7 +89,7 @@ def _serving(app: FastAPI, ready: bool) -> Iterator[Live]:
         port = server.servers[0].sockets[0].getsockname()[1]
         if ready:
             until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200)
-        yield Live(port, app.state.service, app.state.stored_jobs)
+        yield Live(port, app, server.servers[0].get_loop())
     finally:
         server.should_exit = True
         thread.join(20)

@@ -116,6 +116,7 @@ def router(
         messages = aiter(JobMessages(stored, jobs.events(stored, after), audio, root))
         return EventSourceResponse(messages, ping=0, sep="\n", send_timeout=send_timeout_seconds)
 
+    @routes.head("/{id}/audio", include_in_schema=False)
     @routes.get(
         "/{id}/audio", response_class=Response, responses=SOUND | problems(404, 409, 410, 422)
     )
@@ -157,7 +158,8 @@ def _requests(service: GenerationService, bodies: list[object]) -> list[Generati
             requests.append(service.resolve(to_request(validate(GenerateMusic, body)))[1])
         except BadRequest as error:
             named = error.renamed(WIRE_NAMES)
-            raise type(named)(f"{index}.{named.field}", named.problem) from None
+            place = f"{index}.{named.field}" if named.field else str(index)
+            raise type(named)(place, named.problem) from None
     return requests
 
 
