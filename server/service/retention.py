@@ -34,7 +34,7 @@ class Retention:
 
     @property
     def longest_seconds(self) -> float:
-        return max(WEEK_SECONDS, *self.by_dialect.values())
+        return max([WEEK_SECONDS, *self.by_dialect.values()])
 
 
 class Sweeper:
