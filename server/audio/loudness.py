@@ -35,7 +35,7 @@ def lufs_of(power: float) -> float:
 
 
 def power_of(lufs: float) -> float:
-    return math.pow(10.0, (lufs - OFFSET_LUFS) / 20.0) ** 2
+    return math.pow(10.0, (lufs - OFFSET_LUFS) / 10.0)
 
 
 def integrated_power(power: Signal) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import sosfilt
 
 from server.audio.levels import TARGET_LUFS
-from server.audio.loudness import STEP_SECONDS, integrated_power, power_of, weighting
+from server.audio.loudness import OFFSET_LUFS, STEP_SECONDS, integrated_power, weighting
 from server.models.sketch.composition.score import TICKS_PER_BEAT, Note, Part, Score
 from server.models.sketch.genres.genre import Room
 from server.models.sketch.mixing.finish import Finish
@@ -116,7 +116,7 @@ class Leveller:
         integrated = integrated_power(power)
         self._power = power
         self._prior = integrated * self._TRUST_SECONDS
-        self._base = settled(math.sqrt(power_of(TARGET_LUFS) / integrated))
+        self._base = settled(gain_of(TARGET_LUFS - OFFSET_LUFS) / math.sqrt(integrated))
         self._expected = self._measured = self._prior
         self._meter = Meter()
         self._gain: float | None = None
