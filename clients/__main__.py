@@ -15,7 +15,7 @@ from typing import cast, get_args
 from clients.errors import BadRequest, ClientError
 from clients.events import Audio, Completed, Event
 from clients.music import Music
-from clients.request import DEFAULT_SERVER_URL, Fields, Format
+from clients.request import DEFAULT_SERVER_URL, Fields, Format, Level
 from clients.requests_client import MusicGenClient
 from clients.timeouts import Timeouts
 
@@ -32,6 +32,9 @@ WISHES: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("top_k", int, "sample among the k likeliest tokens"),
     ("top_p", float, "sample among the likeliest tokens of this joint probability"),
     ("cfg_coef", float, "how closely to follow the description"),
+    ("num_takes", int, "so many takes, with seeds that follow one another"),
+    ("melody", str, "a sound file whose melody to follow"),
+    ("continue_audio", str, "a sound file to go on from"),
     ("bpm", int, "tempo in beats per minute"),
     ("scale", str, "key and scale, in the model's words"),
     ("density", float, "how many notes, 0 to 1"),
@@ -95,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_wishes(group: argparse._ArgumentGroup) -> None:
     formats = get_args(Format)
     group.add_argument("--format", choices=formats, help="default: as --out says, else wav")
+    group.add_argument("--normalize", choices=get_args(Level), help="level of the finished sound")
     for name, kind, text in WISHES:
         group.add_argument(_flag(name), type=kind, metavar=METAVARS[kind], help=text)
     for name, text in SWITCHES:
@@ -117,7 +121,8 @@ def generate(options: argparse.Namespace) -> Music:
         **wishes,
     )
     if options.json:
-        _print_line({"event": "saved", "path": str(music.path)})
+        takes = [str(path) for path in music.takes]
+        _print_line({"event": "saved", "path": str(music.path), "takes": takes})
     return music
 
 
@@ -132,7 +137,7 @@ def print_json(event: Event) -> None:
 
 
 def summary(music: Music) -> str:
-    """One line: where the file is, how long the music, how fast it came, how to get it again."""
+    """One line: where the files are, how long the music, how fast it came, how to get it again."""
     facts = [f"made in {music.elapsed_seconds:.1f} s"]
     if music.duration_seconds is not None:
         facts.insert(0, f"{music.duration_seconds:g} s of music")
@@ -142,7 +147,8 @@ def summary(music: Music) -> str:
         facts.append(f"seed {music.seed}")
     if music.model is not None:
         facts.append(f"model {music.model}")
-    return f"{music.path}: {', '.join(facts)}"
+    paths = ", ".join(map(str, music.takes))
+    return f"{paths}: {', '.join(facts)}"
 
 
 def _print_line(line: dict[str, object]) -> None:

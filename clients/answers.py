@@ -130,6 +130,7 @@ def _completed(fields: Fields) -> events.Completed:
         sample_rate=_whole(fields, "sample_rate"),
         duration_seconds=_number(fields, "duration"),
         stems=_stems(fields),
+        takes=_takes(fields),
         wire=_without_sound(fields),
     )
 
@@ -139,6 +140,14 @@ def _stems(fields: Fields) -> dict[str, bytes]:
     if not isinstance(stems, dict):
         return {}
     return {name: _sound({"event": "completed", "audio": stem}) for name, stem in stems.items()}
+
+
+def _takes(fields: Fields) -> tuple[events.Take, ...]:
+    takes = fields.get("takes")
+    if not isinstance(takes, list):
+        return ()
+    whole = [{"event": "completed", **take} for take in takes if isinstance(take, dict)]
+    return tuple(events.Take(_sound(take), _whole(take, "seed"), _stems(take)) for take in whole)
 
 
 def _error(fields: Fields) -> events.Event:
@@ -203,7 +212,7 @@ def _sound(fields: Fields) -> bytes:
 
 
 def _without_sound(fields: Fields) -> Fields:
-    return {key: value for key, value in fields.items() if key not in ("audio", "stems")}
+    return {key: value for key, value in fields.items() if key not in ("audio", "stems", "takes")}
 
 
 def _lacking(name: str, what: str) -> UnexpectedAnswer:

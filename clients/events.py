@@ -5,7 +5,7 @@ A field is None where the server did not send it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -84,6 +84,15 @@ class Warning(Event):
 
 
 @dataclass(frozen=True)
+class Take:
+    """One of several takes: a complete file, and its stems if they were asked for."""
+
+    audio: bytes = field(repr=False)
+    seed: int | None = None
+    stems: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class Completed(Event):
     """All of it: `audio` is a complete file in the format that was asked for. The last event."""
 
@@ -95,6 +104,8 @@ class Completed(Event):
     duration_seconds: float | None = None
     #: Name → a complete file, if they were asked for; they sum to `audio`.
     stems: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    #: All takes, the first being `audio`, if more than one was asked for.
+    takes: Sequence[Take] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

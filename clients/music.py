@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clients.errors import ConnectionLost
 from clients.events import Audio, Completed, Event, Started
-from clients.output_file import OutputFile, save_stems
+from clients.output_file import OutputFile, save_stems, save_takes
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Music:
 
     path: Path
     stems: Mapping[str, Path]  # saved beside it, where they were asked for
+    takes: Sequence[Path]  # of all takes, the first being `path`; their stems lie beside them
     audio: bytes = field(repr=False)  # the file at `path`, whole
     seed: int | None
     sample_rate: int | None
@@ -59,6 +60,7 @@ class Recording:
         return Music(
             path=path,
             stems=save_stems(path, end.stems),
+            takes=(path, *save_takes(path, end.takes[1:])),
             audio=end.audio,
             seed=seed,
             sample_rate=end.sample_rate or start.sample_rate,

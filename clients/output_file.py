@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from clients.errors import BadRequest
+from clients.events import Take
 from clients.request import Fields, Format
 
 OUTPUT_DIR = Path("output")
@@ -81,6 +82,16 @@ def choose_format(out: str | Path | None, fields: Fields) -> Format:
     if asked and named and asked != named:
         raise BadRequest(f"{out} is no name for a {asked} file: change one of them", "format")
     return asked or named or DEFAULT_FORMAT
+
+
+def save_takes(path: Path, takes: Sequence[Take]) -> list[Path]:
+    """Write the takes after the first beside `path`: `song.wav` gets `song-take-2.wav`."""
+    saved = []
+    for number, take in enumerate(takes, start=2):
+        saved.append(path.with_name(f"{path.stem}-take-{number}{path.suffix}"))
+        saved[-1].write_bytes(take.audio)
+        save_stems(saved[-1], take.stems)
+    return saved
 
 
 def save_stems(path: Path, stems: Mapping[str, bytes]) -> dict[str, Path]:

@@ -5,8 +5,10 @@ The dialect is the published one of MusicGen servers, `POST /api/v1/generate_mus
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 from urllib.parse import urlsplit
 
@@ -26,6 +28,9 @@ HEADERS = {
 }
 
 Format = Literal["wav", "flac", "ogg", "mp3", "midi"]
+Level = Literal["peak", "loudness"]
+#: Fields that are sound files: the path of one, whose content is sent.
+SOUND_FILES = ("melody", "continue_audio")
 
 
 class Fields(TypedDict, total=False):
@@ -43,6 +48,10 @@ class Fields(TypedDict, total=False):
     top_p: float | None
     cfg_coef: float | None  # how closely to follow the description
     mbd: bool | None  # multi-band diffusion decoder
+    num_takes: int | None  # with seeds that follow one another
+    normalize: Level | None  # what the finished sound is brought to
+    melody: str | Path | None  # a sound file whose melody to follow, where the model can
+    continue_audio: str | Path | None  # a sound file to go on from, where the model can
     stems: bool | None  # the parts too, where the model has them
     bpm: int | None
     scale: str | None
@@ -60,10 +69,14 @@ def generate_url(server_url: str) -> str:
 def encode(description: str, **fields: Unpack[Fields]) -> bytes:
     """The JSON body: the description and the fields that were set.
 
-    Raises BadRequest for a number that JSON does not have (NaN, infinity).
+    Raises BadRequest for a number that JSON does not have (NaN, infinity), and OSError for a sound
+    file that cannot be read.
     """
     body: dict[str, object] = {"description": description}
     body.update((name, value) for name, value in fields.items() if value is not None)
+    for name in SOUND_FILES:
+        if name in body:
+            body[name] = base64.b64encode(Path(str(body[name])).read_bytes()).decode()
     for name, value in body.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise BadRequest(f"{name} must be a finite number; got {value}", name)

@@ -41,6 +41,8 @@ _bounded.maxstring = _bounded.maxlong = _bounded.maxother = LONGEST_ECHO
 
 def echo(value: object) -> str:
     """`value` as it may stand in a message: quoted, on one line, never long or deep."""
+    if isinstance(value, bytes):
+        return f"a file of {len(value)} bytes"
     return _bounded.repr(value)
 
 

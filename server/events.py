@@ -92,6 +92,7 @@ class Document:
 
     format: str
     content: bytes
+    take: int = 0
 
 
 @dataclass(frozen=True)

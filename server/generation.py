@@ -5,10 +5,27 @@ A leaf word: every layer may use it, it imports nothing of ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 #: Seeds are what `torch.Generator` and `numpy.random.Generator` both take on every platform.
 MAX_SEED = 2**32 - 1
+MAX_TAKES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Sound that came with a request: float32 `samples` [channels, n] within ±1."""
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.samples.shape[1] / self.sample_rate
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,10 @@ class GenerationRequest:
     duration_seconds: int | None = None
     seed: int | None = None
     format: str = "wav"
+    #: The request is met so many times, with `seed`, `seed` + 1, …
+    num_takes: int = 1
+    #: What the finished sound is brought to; None leaves it as the model made it.
+    normalize: Literal["peak", "loudness"] | None = None
 
     # Sampling: published clients send these always, so every model accepts them.
     temperature: float | None = None
@@ -40,6 +61,8 @@ class GenerationRequest:
     # Abilities: refused by a model that lacks them.
     multiband_diffusion: bool = False
     stems: bool = False
+    melody: Recording | None = None
+    continuation: Recording | None = None
 
     @property
     def num_seconds(self) -> int:
@@ -49,8 +72,18 @@ class GenerationRequest:
         return self.duration_seconds
 
     @property
+    def total_seconds(self) -> int:
+        """Of all takes together."""
+        return self.num_seconds * self.num_takes
+
+    @property
     def drawn_seed(self) -> int:
         """The seed, once the service has resolved it."""
         if self.seed is None:
             raise ValueError("the request has no seed yet: the service resolves it")
         return self.seed
+
+    def take(self, number: int) -> GenerationRequest:
+        """The request for one of its takes alone; seeds begin anew after the highest."""
+        seed = (self.drawn_seed + number) % (MAX_SEED + 1)
+        return replace(self, seed=seed, num_takes=1)

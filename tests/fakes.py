@@ -160,3 +160,17 @@ class Weighted(Model):
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+class Hearing(ThreadedModel):
+    """Gives back what it was given: the melody on the left, what it continues on the right."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        super().__init__(info(name, abilities=frozenset({"melody", "continuation"})), options)
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        num_samples = request.num_seconds * SAMPLE_RATE
+        given = (request.melody, request.continuation)
+        heard = [np.zeros(1, np.float32) if each is None else each.samples[0] for each in given]
+        yield AudioChunk(np.stack([np.resize(each, num_samples) for each in heard]))
+        yield Progress(100)

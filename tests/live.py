@@ -29,6 +29,7 @@ FAKES = (
     "broken-load=tests.fakes:BrokenLoad",
     "late-weights=tests.fakes:LateWeights",
     "weighted=tests.fakes:Weighted",
+    "hearing=tests.fakes:Hearing",
 )
 ROUTE = "/api/v1/generate_music"
 Json = dict[str, Any]

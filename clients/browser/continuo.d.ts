@@ -12,12 +12,20 @@ export interface GenerateParams {
   model?: string;
   /** 0 to 2³² − 1; drawn by the server and told in `start` if left out. */
   seed?: number;
-  /** True unless you say otherwise: without it there are no `audio` events. */
+  /** True unless you say otherwise or ask for `normalize`: without it there are no `audio` events. */
   stream_audio?: boolean;
   /** Of the file in `completed`; `wav` unless you say otherwise. */
   format?: Format;
   /** Send the parts too, where the model has the ability `stems`. */
   stems?: boolean;
+  /** 1 to 8, with seeds that follow one another; 1 unless you say otherwise. */
+  num_takes?: number;
+  /** What the finished sound is brought to; not together with `stream_audio`. */
+  normalize?: "peak" | "loudness";
+  /** A sound file (a Blob, or base64) whose melody to follow: for the ability `melody`. */
+  melody?: Blob | string;
+  /** A sound file to go on from: for the ability `continuation`. */
+  continue_audio?: Blob | string;
   temperature?: number;
   top_k?: number;
   top_p?: number;
@@ -77,11 +85,20 @@ export interface WarningEvent {
   message: string;
 }
 
+/** One of several takes. */
+export interface Take {
+  seed: number;
+  blob: Blob;
+  stems: Record<string, Blob>;
+}
+
 /** The last event: the complete file, and its stems where the model makes any. */
 export interface CompletedEvent {
   event: "completed";
   blob: Blob;
   stems: Record<string, Blob>;
+  /** All takes, the first being `blob`, if more than one was asked for. */
+  takes?: Take[];
   format: Format;
   job_id: string;
   model: string;

@@ -21,15 +21,14 @@ const MEDIA_TYPES = {
  * Makes music, and gives the events as they come, the last one being `completed`.
  *
  * `url` is the server's address, "" for the page's own. `params` are the fields of the route;
- * `stream_audio` is true unless you say otherwise. Nothing is sent before the first event is asked
+ * `stream_audio` is true unless you say otherwise or ask for `normalize`. Nothing is sent before the first event is asked
  * for. Leaving the loop, or aborting `signal`, ends the work on the server at once.
  *
  * Throws the errors of errors.js; `signal.reason` when aborted.
  */
 export async function* generate(url, params, { signal } = {}) {
-  const body = JSON.stringify({ stream_audio: true, ...params });
-  const headers = { "Content-Type": "application/json" };
-  const request = { method: "POST", headers, body, signal, cache: "no-store" };
+  const fields = { stream_audio: !params.normalize, ...params };
+  const request = { method: "POST", ...bodyOf(fields), signal, cache: "no-store" };
   const response = await answer(`${url}/api/v1/generate_music`, request);
   for await (const message of received(response.body, signal)) {
     const event = typed(message);
@@ -38,6 +37,17 @@ export async function* generate(url, params, { signal } = {}) {
     if (event.event === "completed") return;
   }
   throw new ConnectionLost("the stream ended before the music was complete");
+}
+
+/** As JSON, or as a form where there are files. */
+function bodyOf(fields) {
+  const values = Object.entries(fields).filter(([, value]) => value != null);
+  if (!values.some(([, value]) => value instanceof Blob)) {
+    return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
+  }
+  const form = new FormData();
+  values.forEach(([name, value]) => form.append(name, value));
+  return { body: form };
 }
 
 /** The models of a server: what each can do, its settings and limits, and why one cannot run. */
@@ -72,12 +82,17 @@ function typed(message) {
     return { ...rest, samples: new Int16Array(decodeBase64(audio).buffer) };
   }
   if (event.event === "completed") {
-    const { audio, stems, ...rest } = event;
-    const type = MEDIA_TYPES[event.format] ?? "application/octet-stream";
-    const stemType = event.format === "midi" ? MEDIA_TYPES.wav : type; // a score has no sound
-    return { ...rest, blob: file(audio, type), stems: files(stems ?? {}, stemType) };
+    const { takes, ...first } = event;
+    const whole = finished(first, event.format);
+    return takes ? { ...whole, takes: takes.map((take) => finished(take, event.format)) } : whole;
   }
   return event;
+}
+
+function finished({ audio, stems, ...rest }, format) {
+  const type = MEDIA_TYPES[format] ?? "application/octet-stream";
+  const stemType = format === "midi" ? MEDIA_TYPES.wav : type; // a score has no sound
+  return { ...rest, blob: file(audio, type), stems: files(stems ?? {}, stemType) };
 }
 
 function parse(message) {

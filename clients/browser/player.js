@@ -57,10 +57,11 @@ export class Player extends EventTarget {
 
   /** An event of `generate`; those that are not about sound are ignored. */
   feed(event) {
+    if (event.event === "audio" && event.take !== 0) return;
     if (event.buffer_seconds !== undefined) this.#holdSeconds = event.buffer_seconds;
     if (event.event === "start") {
       this.#open(new Tape(event.sample_rate, event.channels), event.duration);
-    } else if (event.event === "audio" && event.take === 0) {
+    } else if (event.event === "audio") {
       this.#tape.append(event.samples);
     } else if (event.event === "completed") {
       this.#finish(event.blob);

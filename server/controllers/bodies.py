@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import json
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
+from server.controllers.forms import is_form, read_form
 from server.errors import BadRequest, MalformedBody, UnknownField, echo, range_in_words
 from server.generation import MAX_SEED
 
@@ -35,14 +45,36 @@ def _encodable(value: str) -> str:
 Text = Annotated[str, AfterValidator(_encodable)]
 
 
+def _from_base64(value: object) -> object:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+#: A sound file: base64 in JSON, a file in a form.
+SoundFile = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "contentMediaType": "audio/*"}),
+]
+
+
 class Body(BaseModel):
     """A JSON body: nothing is guessed, nothing unknown passes, no number is infinite or NaN."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
 
+async def read_body(kind: type[BodyT], request: Request) -> BodyT:
+    """The request's body: a form, or else JSON, whatever content type it claims.
+
+    Raises `BadRequest`, `BodyTooLarge`.
+    """
+    if is_form(request):
+        return validate(kind, await read_form(request), strict=False)  # a form has only texts
+    return validate(kind, await read_json(request))
+
+
 async def read_json(request: Request) -> object:
-    """The body as JSON, whatever content type it claims. Raises `MalformedBody`, `BodyTooLarge`."""
+    """The body as JSON. Raises `MalformedBody`, `BodyTooLarge`."""
     raw = await request.body()
     try:
         return json.loads(raw)
@@ -52,12 +84,15 @@ async def read_json(request: Request) -> object:
         raise MalformedBody(None, f"the body must be JSON; {error or 'it is too deep'}") from None
 
 
-def validate(kind: type[BodyT], value: object) -> BodyT:
-    """`value` as a body of that kind. Raises `BadRequest` about the first fault, field by field."""
+def validate(kind: type[BodyT], value: object, strict: bool = True) -> BodyT:
+    """`value` as a body of that kind; if not `strict`, texts may stand for what they spell.
+
+    Raises `BadRequest` about the first fault, field by field.
+    """
     if not isinstance(value, dict):
         raise MalformedBody(None, f"the body must be a JSON object; got {echo(value)}")
     try:
-        return kind.model_validate(value)
+        return kind.model_validate(value, strict=strict)
     except ValidationError as error:
         raise _in_words(kind, error.errors()[0]) from None
 
@@ -87,6 +122,8 @@ def _allowed(schema: dict[str, Any]) -> str:
     schema = options[0] if options else schema
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
+    if "contentEncoding" in schema:
+        return "a sound file, in JSON as base64"
     noun = {
         "integer": "an integer",
         "number": "a number",

@@ -17,6 +17,7 @@ from server.controllers.musicgen_events import (
 )
 from server.controllers.musicgen_sse import WIRE_NAMES
 from server.events import State
+from server.generation import GenerationRequest
 from server.stores.event_file import parts_of
 from server.stores.stored_job import StoredJob, request_to_json
 
@@ -41,6 +42,7 @@ class JobFile(BaseModel):
     """A file that a completed job made; other formats are made of it when they are asked for."""
 
     take: int
+    seed: int
     stem: str | None = Field(description="null: the whole sound")
     format: str
     url: str
@@ -129,7 +131,7 @@ def job_body(stored: StoredJob, root: str, position: int | None = None) -> JobBo
         expires_at=stored.expires_at and _moment(stored.expires_at),
         error=_error(stored),
         warnings=[JobWarning(**vars(warning)) for warning in stored.warnings],
-        files=[_file(name, f"{url}/audio") for name in stored.outputs],
+        files=[_file(name, f"{url}/audio", stored.request) for name in stored.outputs],
         events_url=f"{url}/events",
         audio_url=f"{url}/audio",
     )
@@ -140,10 +142,11 @@ def end_event(stored: StoredJob, root: str) -> EndEvent:
     return EndEvent.model_validate({"event": stored.state.value, "job": job_body(stored, root)})
 
 
-def _file(name: str, url: str) -> JobFile:
+def _file(name: str, url: str, request: GenerationRequest) -> JobFile:
     take, stem, format = parts_of(name)
+    seed = request.take(take).drawn_seed
     query = urlencode({"take": take, "format": format} | ({"stem": stem} if stem else {}))
-    return JobFile(take=take, stem=stem, format=format, url=f"{url}?{query}")
+    return JobFile(take=take, seed=seed, stem=stem, format=format, url=f"{url}?{query}")
 
 
 def _request(stored: StoredJob) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from server.audio.formats import FORMATS
 from server.controllers.job_bodies import EVENTS
 from server.controllers.musicgen_sse import GenerateMusic
-from server.controllers.openapi import reference
+from server.controllers.openapi import json_or_form, reference
 from server.controllers.problems import ProblemBody
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
@@ -37,7 +37,8 @@ _LIST = {"type": "array", "items": _WISH, "minItems": 1, "maxItems": 100}
 BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"anyOf": [_WISH, _LIST]}}},
+        "content": json_or_form(GenerateMusic)["requestBody"]["content"]
+        | {"application/json": {"schema": {"anyOf": [_WISH, _LIST]}}},
     }
 }
 _EVENT = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -12,12 +13,19 @@ from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 
 from server.audio.formats import FORMATS
-from server.controllers.bodies import read_json, validate
+from server.controllers.bodies import read_body, read_json, validate
+from server.controllers.forms import is_form
 from server.controllers.job_bodies import ROUTE, JobBody, JobPage, JobsBody, job_body
 from server.controllers.job_descriptions import BODY, EVENT_STREAM, SOUND, problems
 from server.controllers.job_events import JobMessages
-from server.controllers.musicgen_sse import WIRE_NAMES, GenerateMusic, to_request
+from server.controllers.musicgen_sse import (
+    SOUND_FILES,
+    WIRE_NAMES,
+    GenerateMusic,
+    to_request,
+)
 from server.controllers.problems import as_problem, route_class
+from server.controllers.recordings import RecordingReader
 from server.errors import BadRequest, ContinuoError
 from server.events import State
 from server.generation import GenerationRequest
@@ -41,6 +49,8 @@ def router(
     def problem(error: ContinuoError) -> Response:
         return as_problem(error, WIRE_NAMES)
 
+    recordings = RecordingReader(SOUND_FILES)
+
     routes = APIRouter(prefix=ROUTE, route_class=route_class(problem, debug), tags=["jobs"])
 
     @routes.post(
@@ -56,13 +66,14 @@ def router(
         idempotency_key: Annotated[str | None, Header()] = None,
     ) -> JobBody | JobsBody:
         """Store a job, or a list of up to 100 as a whole, and answer with it at once."""
-        body = await read_json(request)
-        key = _key(idempotency_key, body)
+        bodies, is_list = await _read(request)
+        key = _key(idempotency_key, bodies)
         root = request.scope.get("root_path", "")
-        if isinstance(body, list):
-            stored = await jobs.submit(_requests(service, body), DIALECT, key)
+        stored = await jobs.submit(
+            await _requests(service, recordings, bodies, is_list), DIALECT, key
+        )
+        if is_list:
             return JobsBody(jobs=[job_body(job, root) for job in stored])
-        stored = await jobs.submit([to_request(validate(GenerateMusic, body))], DIALECT, key)
         response.headers["Location"] = f"{root}{ROUTE}/{stored[0].id}"
         return await _whole(jobs, stored[0], root)
 
@@ -113,7 +124,8 @@ def router(
         if stored.finished and after == last_id(stored):
             return Response(status_code=204)  # an EventSource does not come back after that
         root = request.scope.get("root_path", "")
-        messages = aiter(JobMessages(stored, jobs.events(stored, after), audio, root))
+        streams = audio and stored.request.normalize is None  # its level is known at the end
+        messages = aiter(JobMessages(stored, jobs.events(stored, after), streams, root))
         return EventSourceResponse(messages, ping=0, sep="\n", send_timeout=send_timeout_seconds)
 
     @routes.head("/{id}/audio", include_in_schema=False)
@@ -147,27 +159,56 @@ async def _whole(jobs: StoredJobs, stored: StoredJob, root: str) -> JobBody:
     return job_body(stored, root, await jobs.position(stored) if queued else None)
 
 
-def _requests(service: GenerationService, bodies: list[object]) -> list[GenerationRequest]:
-    """The wishes of a list; an error says which of them is wrong."""
-    if not 1 <= len(bodies) <= MAX_LIST:
+async def _read(request: Request) -> tuple[list[GenerateMusic], bool]:
+    """The wishes in the body, and whether they came as a list; an error says which is wrong."""
+    if is_form(request):
+        return [await read_body(GenerateMusic, request)], False
+    value = await read_json(request)
+    if not isinstance(value, list):
+        return [validate(GenerateMusic, value)], False
+    if not 1 <= len(value) <= MAX_LIST:
         allowed = f"a job, or a list of 1 to {MAX_LIST}"
-        raise BadRequest(None, f"the body must be {allowed}; got {len(bodies)}")
+        raise BadRequest(None, f"the body must be {allowed}; got {len(value)}")
+    bodies = []
+    for index, item in enumerate(value):
+        with _item(index):
+            bodies.append(validate(GenerateMusic, item))
+    return bodies, True
+
+
+async def _requests(
+    service: GenerationService,
+    recordings: RecordingReader,
+    bodies: list[GenerateMusic],
+    is_list: bool,
+) -> list[GenerationRequest]:
+    """The wishes as their models will see them; an error says which of a list is wrong."""
     requests = []
     for index, body in enumerate(bodies):
-        try:
-            requests.append(service.resolve(to_request(validate(GenerateMusic, body)))[1])
-        except BadRequest as error:
-            named = error.renamed(WIRE_NAMES)
-            place = f"{index}.{named.field}" if named.field else str(index)
-            raise type(named)(place, named.problem) from None
+        with _item(index if is_list else None):
+            wish = to_request(body, await recordings.read(body))
+            requests.append(service.resolve(wish)[1])
     return requests
 
 
-def _key(name: str | None, body: object) -> IdempotencyKey | None:
-    """The submission's name; the body's digest does not depend on how its JSON is written."""
+@contextmanager
+def _item(index: int | None) -> Iterator[None]:
+    """What is wrong here is wrong with that item of the list; None: there is no list."""
+    try:
+        yield
+    except BadRequest as error:
+        if index is None:
+            raise
+        named = error.renamed(WIRE_NAMES)
+        place = f"{index}.{named.field}" if named.field else str(index)
+        raise type(named)(place, named.problem) from None
+
+
+def _key(name: str | None, bodies: list[GenerateMusic]) -> IdempotencyKey | None:
+    """The submission's name; the digest is of what the bodies say, however they are written."""
     if name is None:
         return None
     if not KEY.fullmatch(name):
         raise BadRequest.value("Idempotency-Key", "1 to 255 visible ASCII characters", name)
-    written = json.dumps(body, sort_keys=True).encode()
-    return IdempotencyKey(name, hashlib.sha256(written).hexdigest())
+    said = [sorted(body.model_dump(exclude_unset=True).items()) for body in bodies]
+    return IdempotencyKey(name, hashlib.sha256(repr(said).encode()).hexdigest())

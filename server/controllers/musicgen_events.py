@@ -68,8 +68,16 @@ class WarningEvent(BaseModel):
     message: str
 
 
+class TakeBody(BaseModel):
+    """One of several takes, whole."""
+
+    seed: int
+    audio: str = Field(description="as the `audio` of `completed`")
+    stems: dict[str, str] | None = None
+
+
 class CompletedEvent(BaseModel):
-    """The last event of a success. `stems` stands in it if they were asked for."""
+    """The last event of a success. `takes` and `stems` stand in it if they were asked for."""
 
     event: Literal["completed"] = "completed"
     audio: str = Field(description="base64 of the complete file, a WAV unless `format` says else")
@@ -80,9 +88,10 @@ class CompletedEvent(BaseModel):
     sample_rate: int
     channels: int
     duration: int = Field(description="seconds")
-    stems: dict[str, str] = Field(
-        default_factory=dict, description="name → base64 of a file; they sum to `audio`"
+    stems: dict[str, str] | None = Field(
+        None, description="name → base64 of a file; they sum to `audio`"
     )
+    takes: list[TakeBody] | None = Field(None, description="all of them; `audio` is the first")
 
 
 class ErrorEvent(BaseModel):

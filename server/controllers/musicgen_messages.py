@@ -20,6 +20,7 @@ from server.controllers.musicgen_events import (
     ProgressEvent,
     QueuedEvent,
     StartEvent,
+    TakeBody,
     WarningEvent,
 )
 from server.controllers.problems import said
@@ -38,6 +39,7 @@ from server.events import (
     Started,
     Warning,
 )
+from server.service.finished import FinishedTake
 from server.service.jobs import Job
 
 #: Clients are promised a progress event every two seconds; half of that leaves room for delays.
@@ -124,14 +126,14 @@ class Messages:
 
 def data_line(event: BaseModel) -> bytes:
     """Exactly one `data: ` line and a blank one."""
-    unasked = {"stems"} if isinstance(event, CompletedEvent) and not event.stems else None
-    return b"data: " + event.model_dump_json(exclude=unasked).encode() + b"\n\n"
+    unasked = isinstance(event, CompletedEvent)  # stems and takes, if they are none
+    return b"data: " + event.model_dump_json(exclude_none=unasked).encode() + b"\n\n"
 
 
 def _line_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
-    """The same with `audio` in base64 put in its place, without copying megabytes again."""
+    """The same with `audio`, base64, put in its place without copying megabytes again."""
     head, tail = data_line(event).split(b'"audio":""', 1)
-    return b"".join((head, b'"audio":"', base64.b64encode(audio), b'"', tail))
+    return b"".join((head, b'"audio":"', audio, b'"', tail))
 
 
 def start_event(job_id: str, event: Started) -> StartEvent:
@@ -169,12 +171,13 @@ def audio_line(chunk: AudioChunk, sample_rate: int, channels: int) -> bytes:
         realtime_factor=chunk.pace.realtime_factor,
         buffer_seconds=chunk.pace.buffer_seconds,
     )
-    return _line_with_audio(event, to_pcm16(chunk.samples).tobytes())
+    return _line_with_audio(event, base64.b64encode(to_pcm16(chunk.samples).data))
 
 
 def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
     """Blocking: runs on a worker thread."""
     request, info = job.request, job.info
+    takes = [_take(job, number, stopped) for number in range(request.num_takes)]
     event = CompletedEvent(
         audio="",
         format=request.format,
@@ -184,30 +187,26 @@ def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
         sample_rate=info.sample_rate,
         channels=info.channels,
         duration=request.num_seconds,
-        stems=_stems(job, stopped),
+        stems=takes[0].stems,
+        takes=takes if len(takes) > 1 else None,
     )
-    return _line_with_audio(event, _whole(job, stopped))
+    return _line_with_audio(event, takes[0].audio.encode())
 
 
-def _whole(job: Job, stopped: Callable[[], bool]) -> bytes:
-    """The file that was asked for: the model's own document, or the sound of take 0."""
-    document = job.log.document(job.request.format)
-    if document is not None:
-        return document
-    sound = (chunk.samples for chunk in job.log.chunks(0))
-    return _encoded(job, sound, job.request.format, stopped)
+def _take(job: Job, number: int, stopped: Callable[[], bool]) -> TakeBody:
+    """A take whole: the model's own document if that was asked for, else its sound."""
+    take = FinishedTake(job, number)
 
+    def in_base64(sound: Iterable[Samples], format: str) -> str:
+        info = job.info
+        return _base64(encode(sound, info.sample_rate, info.channels, format, stopped))
 
-def _stems(job: Job, stopped: Callable[[], bool]) -> dict[str, str]:
-    """Each stem as a file: in the format asked for, or WAV where that is no audio format."""
-    chunks = job.log.chunks(0)
+    # where the format asked for is no audio format, the stems are WAV
     format = job.request.format if job.request.format in FORMATS else "wav"
-    stems = {}
-    for name in chunks[0].stems if chunks else ():
-        file = _encoded(job, (chunk.stems[name] for chunk in chunks), format, stopped)
-        stems[name] = base64.b64encode(file).decode()
-    return stems
+    stems = {name: in_base64(take.stem(name), format) for name in take.stem_names}
+    audio = _base64(take.document) if take.document else in_base64(take.sound(), format)
+    return TakeBody(seed=take.seed, audio=audio, stems=stems or None)
 
 
-def _encoded(job: Job, sound: Iterable[Samples], format: str, stopped: Callable[[], bool]) -> bytes:
-    return encode(sound, job.info.sample_rate, job.info.channels, format, stopped)
+def _base64(file: bytes) -> str:
+    return base64.b64encode(file).decode()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from server.controllers.bodies import Body, Integer, Seed, Text, read_json, validate
+from server.controllers.bodies import Body, Integer, Seed, SoundFile, Text, read_body
 from server.controllers.musicgen_events import EVENT_SCHEMA, EXAMPLE_STREAM
 from server.controllers.musicgen_messages import Messages
-from server.controllers.openapi import json_body
+from server.controllers.openapi import json_or_form
 from server.controllers.problems import ErrorBody, as_json, route_class
+from server.controllers.recordings import RecordingReader
 from server.controllers.responses import JobResponse
-from server.errors import ContinuoError
-from server.generation import GenerationRequest
+from server.errors import BadRequest, ContinuoError
+from server.generation import MAX_TAKES, GenerationRequest, Recording
 from server.service.generation import GenerationService
 
 DIALECT = "musicgen-sse"
@@ -28,7 +30,10 @@ WIRE_NAMES = {
     "duration_seconds": "duration",
     "guidance": "cfg_coef",
     "multiband_diffusion": "mbd",
+    "continuation": "continue_audio",
 }
+#: Sound files of the request, and which part of a long one is used.
+SOUND_FILES: dict[str, Literal["first", "last"]] = {"melody": "first", "continue_audio": "last"}
 
 
 class GenerateMusic(Body):
@@ -47,6 +52,18 @@ class GenerateMusic(Body):
     format: Literal["wav", "flac", "ogg", "mp3", "midi"] = Field(
         "wav", description="of `completed`; midi for models that write scores"
     )
+    num_takes: Integer = Field(
+        1, ge=1, le=MAX_TAKES, description="so many takes, with seed, seed + 1, …"
+    )
+    normalize: Literal["peak", "loudness"] | None = Field(
+        None, description="peak: to -1 dBFS; loudness: to -16 LUFS. Not with `stream_audio`"
+    )
+    melody: SoundFile | None = Field(
+        None, description="a sound file whose melody to follow, for models that can"
+    )
+    continue_audio: SoundFile | None = Field(
+        None, description="a sound file to go on from, for models that can"
+    )
     stems: bool = Field(False, description="send the parts too, where a model has them")
     bpm: Integer | None = Field(None, description="beats a minute, for models that have it")
     scale: Text | None = Field(None, description="for example C_MAJOR_A_MINOR")
@@ -54,10 +71,18 @@ class GenerateMusic(Body):
     brightness: float | None = Field(None, ge=0, le=1, description="dark 0 to bright 1")
 
 
-def to_request(body: GenerateMusic) -> GenerationRequest:
-    """The body in the server's words; what was not sent stays unset."""
+def to_request(
+    body: GenerateMusic, recordings: Mapping[str, Recording] | None = None
+) -> GenerationRequest:
+    """The body in the server's words, with the sound of its files by the files' names; what was
+    not sent stays unset."""
+    if body.stream_audio and body.normalize:
+        raise BadRequest(
+            "normalize", "needs the whole sound; leave it out, or leave out stream_audio"
+        )
     words = {wire: word for word, wire in WIRE_NAMES.items()}
-    sent = body.model_dump(include=body.model_fields_set - {"stream_audio"})
+    sent = body.model_dump(include=body.model_fields_set - {"stream_audio", *SOUND_FILES})
+    sent.update(recordings or {})
     fields = {words.get(name, name): value for name, value in sent.items()}
     return GenerationRequest(**{k: v for k, v in fields.items() if v is not None})
 
@@ -90,19 +115,21 @@ def router(
 
     routes = APIRouter(route_class=route_class(problem, debug), tags=["MusicGen SSE"])
     encoders = CapacityLimiter(NUM_ENCODERS)
+    recordings = RecordingReader(SOUND_FILES)
 
     @routes.post(
         "/api/v1/generate_music",
         response_class=Response,
         responses=RESPONSES,
-        openapi_extra=json_body(GenerateMusic),
+        openapi_extra=json_or_form(GenerateMusic),
     )
     async def generate_music(request: Request) -> JobResponse:
         """Make music from a description, and stream progress and sound while it is made."""
-        body = validate(GenerateMusic, await read_json(request))
+        body = await read_body(GenerateMusic, request)
+        wanted = to_request(body, await recordings.read(body))
         # No await from here to the response's own __call__: nothing can come between the place
         # that is taken and the owner that gives it back.
-        job = service.submit(to_request(body), DIALECT, waiting_places)
+        job = service.submit(wanted, DIALECT, waiting_places)
         messages = aiter(Messages(job, body.stream_audio, encoders, debug))
         return JobResponse(service, job, messages, send_timeout_seconds)
 

@@ -17,10 +17,23 @@ def reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """The `openapi_extra` of a route that reads `model` itself."""
-    content = {"application/json": {"schema": reference(model)}}
+def json_or_form(model: type[BaseModel]) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads `model` itself, as JSON or as a form."""
+    form = model.model_json_schema(ref_template=REFERENCE)
+    form["properties"] = {name: _in_a_form(field) for name, field in form["properties"].items()}
+    content = {
+        "application/json": {"schema": reference(model)},
+        "multipart/form-data": {"schema": form},
+    }
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _in_a_form(field: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema where it is a part of its own: what is base64 in JSON is a file there."""
+    options = field.get("anyOf", [field])
+    if not any("contentEncoding" in option for option in options):
+        return field
+    return {"type": "string", "format": "binary", "description": field["description"]}
 
 
 def describe(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:

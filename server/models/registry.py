@@ -11,7 +11,7 @@ from enum import Enum
 from loguru import logger
 
 from server.errors import ContinuoError, Unavailable, UnknownModel, echo
-from server.models.base import Model, ModelOptions
+from server.models.base import Model, ModelInfo, ModelOptions
 
 #: What serves a checkpoint that the operator gave as a folder.
 CHECKPOINT_MODEL = "server.models.musicgen.model:MusicGen"
@@ -110,6 +110,10 @@ class Registry:
     @property
     def names(self) -> list[str]:
         return sorted(self._entries)
+
+    @property
+    def infos(self) -> list[ModelInfo]:
+        return [entry.model.info for entry in self._entries.values()]
 
     def entry(self, name: str) -> Entry:
         """The model of that name, or of an alias, loaded or not. Raises `UnknownModel`."""

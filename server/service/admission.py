@@ -17,10 +17,14 @@ NEWEST_WEIGHT = 0.3
 
 
 class Ticket:
-    """One request's place in the room: waiting, then admitted, then gone."""
+    """One request's place in the room: waiting, then admitted, then gone.
+
+    It holds the slots of one take, and of more while it is `widen`ed.
+    """
 
     def __init__(self, room: WaitingRoom, cost: int, audio_seconds: float) -> None:
         self.cost = cost
+        self.num_takes = 1
         self.audio_seconds = audio_seconds
         self.admitted_at: float | None = None
         #: Cancelled: its slots are about to be free, within a step.
@@ -51,6 +55,23 @@ class Ticket:
         except asyncio.TimeoutError:
             return False
         return True
+
+    @property
+    def slots(self) -> int:
+        return self.cost * self.num_takes
+
+    def widen(self) -> bool:
+        """Take the slots of one more take, if they are free and nobody waits for them."""
+        if not self._room.has_spare(self.cost):
+            return False
+        self.num_takes += 1
+        return True
+
+    def narrow(self, to: int) -> None:
+        """Give back the slots of all takes but `to`."""
+        if to < self.num_takes:
+            self.num_takes = to
+            self._room.admit()
 
     def leave(self) -> None:
         """Give the place, or the slots, back; harmless when done twice."""
@@ -88,7 +109,11 @@ class WaitingRoom:
 
     @property
     def slots_used(self) -> int:
-        return sum(ticket.cost for ticket in self._running)
+        return sum(ticket.slots for ticket in self._running)
+
+    def has_spare(self, cost: int) -> bool:
+        """Whether slots are free that nobody waits for."""
+        return not self._waiting and cost <= self._capacity() - self.slots_used
 
     def enter(self, cost: int, audio_seconds: float, places: float) -> Ticket:
         """Take slots, or else a place to wait if fewer than `places` are taken.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from enum import Enum
 from typing import Literal
 
@@ -29,6 +29,7 @@ from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job
 from server.service.limits import resolve
+from server.service.takes import perform
 
 QUEUE_TICK_SECONDS = 1.0
 #: A wait as short as a step is not worth an event.
@@ -136,7 +137,7 @@ class GenerationService:
         """
         entry = self.registry.entry(request.model or self.default_model)
         self._check_open(entry)
-        return entry, resolve(request, entry.model.info)
+        return entry, resolve(request, entry.model.info, self.registry.infos)
 
     def submit(
         self, request: GenerationRequest, dialect: str, places: float, id: str | None = None
@@ -182,9 +183,7 @@ class GenerationService:
         try:
             await self._wait_for_slot(job)
             job.start(dict(model.interpret(job.request)))
-            async with aclosing(model.generate(job.request)) as events:
-                async for event in events:
-                    job.record(event)
+            await perform(job, model)
             outcome = Completed()
             job.ticket.record_speed()
         except asyncio.CancelledError:
@@ -226,7 +225,7 @@ class GenerationService:
             seconds = time.monotonic() - job.created_at
             logger.info(
                 "Job {} completed: {} s of {} in {:.2f} s, seed {}",
-                job.id, job.request.num_seconds, job.info.name, seconds, job.request.drawn_seed,
+                job.id, job.request.total_seconds, job.info.name, seconds, job.request.drawn_seed,
             )  # fmt: skip
 
     def _measure(self, job: Job) -> None:
@@ -236,8 +235,8 @@ class GenerationService:
         if job.state is State.COMPLETED and job.started_at is not None:
             seconds = time.monotonic() - job.started_at
             metrics.generation_seconds.labels(name).observe(seconds)
-            metrics.realtime_factor.labels(name).observe(seconds / job.request.num_seconds)
-            metrics.audio_seconds.labels(name).inc(job.request.num_seconds)
+            metrics.realtime_factor.labels(name).observe(seconds / job.request.total_seconds)
+            metrics.audio_seconds.labels(name).inc(job.request.total_seconds)
 
     def _release(self, job: Job) -> None:
         """The pump has ended, so the model has let go."""
@@ -266,7 +265,7 @@ class GenerationService:
         if entry.phase is Phase.UNLOADED or _may_be_mended(entry):
             self._in_background(self._load(entry))
         try:
-            return self.room(entry).enter(cost, request.num_seconds, places)
+            return self.room(entry).enter(cost, request.total_seconds, places)
         except Busy:
             if entry.phase is Phase.READY:
                 raise

@@ -23,6 +23,7 @@ from server.events import (
     Queued,
     Started,
     State,
+    Warning,
 )
 from server.generation import GenerationRequest
 from server.models.base import ModelInfo
@@ -80,9 +81,10 @@ class EventLog:
         """The sound of a take so far."""
         return [e for e in self._events if isinstance(e, AudioChunk) and e.take == take]
 
-    def document(self, format: str) -> bytes | None:
-        """The document of that format, if the model made one."""
-        found = [e for e in self._events if isinstance(e, Document) and e.format == format]
+    def document(self, format: str, take: int) -> bytes | None:
+        """The document of that format and take, if the model made one."""
+        documents = (e for e in self._events if isinstance(e, Document))
+        found = [e for e in documents if (e.format, e.take) == (format, take)]
         return found[-1].content if found else None
 
 
@@ -115,9 +117,11 @@ class Job:
         self.cancelled_at: float | None = None
         self.cancel_reason = ""
         self.delivered = False
-        self._pacer = Pacer(request.num_seconds)
+        self._pacers = [Pacer(request.num_seconds) for _ in range(request.num_takes)]
+        self._percents = [0.0] * request.num_takes
         self._percent = 0.0
         self._progress_at = 0.0
+        self._warnings: set[Warning] = set()
         self._num_chunks: dict[int, int] = {}
 
     @property
@@ -136,7 +140,6 @@ class Job:
         """The model begins."""
         self.state = State.RUNNING
         self.started_at = self.last_step_at = time.monotonic()
-        self._pacer = Pacer(self.request.num_seconds)
         self.log.append(
             Started(
                 model=self.info.name,
@@ -148,43 +151,59 @@ class Job:
             )
         )
 
-    def record(self, event: ModelEvent) -> None:
-        """Log what the model made: numbered, paced, progress never falling."""
+    def begin(self, take: int) -> None:
+        """The model begins with a take: its pace counts from now."""
+        self._pacers[take] = Pacer(self.request.num_seconds)
+
+    def record(self, event: ModelEvent, take: int = 0) -> None:
+        """Log what the model made of a take: numbered, paced, progress never falling."""
         self.last_step_at = time.monotonic()
         if self.finished:
             return
-        if isinstance(event, Progress):
-            self._record_progress(event.percent)
-        elif isinstance(event, AudioChunk):
-            self._record_chunk(event)
-        else:
-            self.log.append(event)
+        match event:
+            case Progress(percent):
+                self._pacers[take].progressed(percent)
+                self._percents[take] = percent
+                self._record_progress(sum(self._percents) / len(self._percents), take)
+            case AudioChunk():
+                self._record_chunk(event, take)
+            case Document():
+                self.log.append(replace(event, take=take))
+            case Warning():
+                self._record_warning(event)
 
     def finish(self, outcome: Outcome) -> bool:
         """Close the log with `outcome`; False if there was one before."""
         if self.finished:
             return False
         if isinstance(outcome, Completed):
-            self._record_progress(100.0)
+            self._record_progress(100.0, take=0)
         self.state = FINAL_STATE[type(outcome)]
         self.ended_at = time.monotonic()
         self.log.append(outcome, last=True)
         return True
 
-    def _record_progress(self, percent: float) -> None:
+    def _record_progress(self, percent: float, take: int) -> None:
+        """`percent` of the whole job, at the pace of `take`."""
         if percent < 100 and self.last_step_at - self._progress_at < PROGRESS_INTERVAL_SECONDS:
             return
         self._percent = min(100.0, max(self._percent, percent))
         self._progress_at = self.last_step_at
-        self._pacer.progressed(self._percent)
-        self.log.append(Progress(self._percent, self._pacer.pace()))
+        self.log.append(Progress(self._percent, self._pacers[take].pace()))
 
-    def _record_chunk(self, chunk: AudioChunk) -> None:
+    def _record_chunk(self, chunk: AudioChunk, take: int) -> None:
         if self.first_audio_at is None:
             self.first_audio_at = self.last_step_at
-        sequence = self._num_chunks.get(chunk.take, 0)
-        self._num_chunks[chunk.take] = sequence + 1
-        if chunk.take == 0:
-            self._pacer.made(chunk.samples.shape[1] / self.info.sample_rate)
+        sequence = self._num_chunks.get(take, 0)
+        self._num_chunks[take] = sequence + 1
+        pacer = self._pacers[take]
+        pacer.made(chunk.samples.shape[1] / self.info.sample_rate)
         samples = np.ascontiguousarray(chunk.samples, dtype=np.float32)
-        self.log.append(replace(chunk, samples=samples, sequence=sequence, pace=self._pacer.pace()))
+        numbered = replace(chunk, samples=samples, take=take, sequence=sequence, pace=pacer.pace())
+        self.log.append(numbered)
+
+    def _record_warning(self, warning: Warning) -> None:
+        """Once, though each take may say it."""
+        if warning not in self._warnings:
+            self._warnings.add(warning)
+            self.log.append(warning)

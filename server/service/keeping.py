@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
 from server import __version__
 from server.audio import formats
 from server.audio.tags import Tags, write_tags
-from server.events import AudioChunk, Document, Samples, Warning
+from server.events import Warning
+from server.service.finished import FinishedTake
 from server.service.jobs import Job
 from server.stores.event_file import stem_name, take_name, write_events
 from server.stores.output_store import OutputStore
@@ -24,21 +24,19 @@ def keep(outputs: OutputStore, stored: StoredJob, job: Job) -> list[str]:
     """Write everything that `job` made; the names of the files. Blocking."""
 
     def fill(folder: Path) -> None:
-        for take in sorted({event.take for event in job.log if isinstance(event, AudioChunk)}):
-            _write_take(folder, take, stored, job)
-        for document in (event for event in job.log if isinstance(event, Document)):
-            (folder / take_name(0, document.format)).write_bytes(document.content)
+        for number in range(job.request.num_takes):
+            _write_take(folder, number, stored, FinishedTake(job, number))
         write_events(folder, job.log)
 
     return outputs.keep(stored.id, metadata(stored), fill)
 
 
-def convert(source: Path, target: Path, format: str, stored: StoredJob) -> None:
-    """Write the WAV at `source` in another format, tagged. Blocking."""
+def convert(source: Path, target: Path, format: str, stored: StoredJob, take: int) -> None:
+    """Write the WAV of a take at `source` in another format, tagged. Blocking."""
     with target.open("w+b") as file:
         sound = formats.read(source)
         formats.write(file, sound, stored.sample_rate, stored.channels, format)
-    write_tags(target, format, tags(stored))
+    write_tags(target, format, tags(stored, take))
 
 
 def warnings(job: Job) -> tuple[Warning, ...]:
@@ -46,9 +44,9 @@ def warnings(job: Job) -> tuple[Warning, ...]:
     return tuple(event for event in job.log if isinstance(event, Warning))
 
 
-def tags(stored: StoredJob) -> Tags:
-    """What the job's files say of themselves."""
-    seed = stored.request.drawn_seed
+def tags(stored: StoredJob, take: int) -> Tags:
+    """What the files of a take say of themselves."""
+    seed = stored.request.take(take).drawn_seed
     day = datetime.fromtimestamp(stored.created_at, timezone.utc).strftime("%Y-%m-%d")
     return Tags(stored.request.prompt, stored.model, f"seed {seed}", SOFTWARE, day)
 
@@ -70,16 +68,12 @@ def _moment(seconds_since_1970: float) -> str:
     return datetime.fromtimestamp(seconds_since_1970, timezone.utc).isoformat(timespec="seconds")
 
 
-def _write_take(folder: Path, take: int, stored: StoredJob, job: Job) -> None:
-    chunks = job.log.chunks(take)
-    whole = (chunk.samples for chunk in chunks)
-    _write_wav(folder / take_name(take, "wav"), whole, stored)
-    for stem in chunks[0].stems:
-        part = (chunk.stems[stem] for chunk in chunks)
-        _write_wav(folder / stem_name(take, stem), part, stored)
-
-
-def _write_wav(path: Path, sound: Iterable[Samples], stored: StoredJob) -> None:
-    with path.open("w+b") as file:
-        formats.write(file, sound, stored.sample_rate, stored.channels, "wav")
-    write_tags(path, "wav", tags(stored))
+def _write_take(folder: Path, number: int, stored: StoredJob, take: FinishedTake) -> None:
+    sounds = {take_name(number, "wav"): take.sound()}
+    sounds |= {stem_name(number, stem): take.stem(stem) for stem in take.stem_names}
+    for name, sound in sounds.items():
+        with (folder / name).open("w+b") as file:
+            formats.write(file, sound, stored.sample_rate, stored.channels, "wav")
+        write_tags(folder / name, "wav", tags(stored, number))
+    if take.document is not None:
+        (folder / take_name(number, stored.request.format)).write_bytes(take.document)

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 
 from server.audio.formats import FORMATS
 from server.errors import BadRequest, Unsupported, echo
-from server.generation import MAX_SEED, GenerationRequest
+from server.generation import MAX_SEED, MAX_TAKES, GenerationRequest
 from server.models.base import Control, ModelInfo
 
 #: Published clients send these to every model; one that has no use for them ignores them.
 ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
 MUSICAL_CONTROLS = ("bpm", "scale", "density", "brightness")
-ABILITIES = ("multiband_diffusion", "stems")
+ABILITIES = ("multiband_diffusion", "stems", "melody", "continuation")
 #: A drawn seed fits the narrowest of the models behind us (int32).
 MAX_DRAWN_SEED = 2**31 - 1
 
 
-def resolve(request: GenerationRequest, info: ModelInfo) -> GenerationRequest:
-    """The request as `info`'s model will see it. Raises `BadRequest` or `Unsupported`."""
+def resolve(
+    request: GenerationRequest, info: ModelInfo, served: Iterable[ModelInfo] = ()
+) -> GenerationRequest:
+    """The request as `info`'s model will see it. Raises `BadRequest` or `Unsupported`, which names
+    those of the models `served` that could."""
     _check_prompt(request.prompt, info)
-    _check_abilities(request, info)
+    _check_abilities(request, info, served)
+    _check_num_takes(request.num_takes)
     _check_format(request.format, info)
     _check_controls(request, info)
     return replace(
         request,
         model=info.name,
         duration_seconds=_duration(request.duration_seconds, info),
-        seed=_seed(request.seed),
+        seed=_seed(request.seed, request.num_takes),
     )
 
 
@@ -48,19 +53,29 @@ def _duration(seconds: int | None, info: ModelInfo) -> int:
     return seconds
 
 
-def _seed(seed: int | None) -> int:
+def _seed(seed: int | None, num_takes: int) -> int:
     if seed is None:
-        return secrets.randbelow(MAX_DRAWN_SEED + 1)
+        return secrets.randbelow(MAX_DRAWN_SEED + 2 - num_takes)
     if not 0 <= seed <= MAX_SEED:
         raise BadRequest.value("seed", f"an integer from 0 to {MAX_SEED}", seed)
     return seed
 
 
-def _check_abilities(request: GenerationRequest, info: ModelInfo) -> None:
+def _check_num_takes(num_takes: int) -> None:
+    if not 1 <= num_takes <= MAX_TAKES:
+        raise BadRequest.value("num_takes", f"an integer from 1 to {MAX_TAKES}", num_takes)
+
+
+def _check_abilities(
+    request: GenerationRequest, info: ModelInfo, served: Iterable[ModelInfo]
+) -> None:
     for ability in ABILITIES:
         if getattr(request, ability) and ability not in info.abilities:
             name = ability.replace("_", " ")
-            raise Unsupported(ability, f"is asked for, but {info.name} has no {name}; leave it out")
+            able = sorted(each.name for each in served if ability in each.abilities)
+            others = f", or choose a model that has: {', '.join(able)}" if able else ""
+            problem = f"is asked for, but {info.name} has no {name}; leave it out{others}"
+            raise Unsupported(ability, problem)
 
 
 def _check_format(format: str, info: ModelInfo) -> None:

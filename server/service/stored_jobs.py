@@ -27,6 +27,7 @@ from server.service.retention import Retention, Sweeper
 from server.service.stored_events import EventId, Numbered, StoredEvents
 from server.service.stored_runs import StoredRuns, completed
 from server.stores.event_file import count_events, stem_name, take_name
+from server.stores.input_files import recordings_of, write_inputs
 from server.stores.job_store import JobStore
 from server.stores.lock import UnusableStore
 from server.stores.output_store import OutputStore
@@ -121,6 +122,8 @@ class StoredJobs:
                 return _same(key, *known)
             new = [self._new(request, dialect) for request in requests]
             await self._check_places(new)
+            for job in new:
+                await self._keep_inputs(job)
             stored = await self._jobs.add(new, key)
         for model in {job.request.model for job in new}:
             self._runs.wake(model)
@@ -132,6 +135,11 @@ class StoredJobs:
         info = entry.model.info
         name = request_id.get()
         return NewJob(new_id(), dialect, resolved, name, info.sample_rate, info.channels)
+
+    async def _keep_inputs(self, job: NewJob) -> None:
+        if recordings := recordings_of(job.request):
+            fill = partial(write_inputs, recordings=recordings)
+            await to_thread.run_sync(self._outputs.keep_inputs, job.id, fill)
 
     async def _check_places(self, new: Sequence[NewJob]) -> None:
         for model, num in Counter(job.request.model for job in new).items():
@@ -184,7 +192,7 @@ class StoredJobs:
         wanted = name.removesuffix("wav") + format
         if format in FORMATS and wanted not in stored.outputs:
             source = self._outputs.outputs(stored.id) / name
-            make = partial(convert, source, format=format, stored=stored)
+            make = partial(convert, source, format=format, stored=stored, take=take)
             return await self.derived(stored, wanted, make)
         if wanted not in stored.outputs:
             allowed = ", ".join(_formats(stored, take))

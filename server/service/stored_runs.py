@@ -32,6 +32,7 @@ from server.service.generation import GenerationService, Standing
 from server.service.jobs import Job
 from server.service.keeping import keep, warnings
 from server.service.retention import Retention
+from server.stores.input_files import with_inputs
 from server.stores.job_store import JobStore
 from server.stores.output_store import OutputStore
 from server.stores.stored_job import Ending, StoredJob
@@ -144,7 +145,9 @@ class StoredRuns:
         """Begin an attempt, and return when the job has its slot or has ended."""
         request_id.set(stored.request_id)
         try:
-            job = self._service.submit(stored.request, stored.dialect, inf, stored.id)
+            inputs = self._outputs.inputs(stored.id)
+            request = await to_thread.run_sync(with_inputs, stored.request, inputs)
+            job = self._service.submit(request, stored.dialect, inf, stored.id)
         except ContinuoError as error:  # the models may be others than when it was stored
             if isinstance(error, Refused) and error.retry_after_seconds is not None:
                 raise

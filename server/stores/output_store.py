@@ -14,7 +14,7 @@ from pathlib import Path
 
 from server.stores.lock import InUse, Lock, UnusableStore
 
-OUTPUT = "output"
+INPUT, OUTPUT = "input", "output"
 METADATA = "metadata.txt"
 #: Ends the names of what is not whole yet, or not for long any more.
 PARTIAL = ".partial"
@@ -51,18 +51,30 @@ class OutputStore:
         job = self._folder / id
         job.mkdir(exist_ok=True)
         _write(job / METADATA, metadata)
-        folder = job / (OUTPUT + PARTIAL)
+        self._fill(job / OUTPUT, fill)
+        return self.names(id)
+
+    def keep_inputs(self, id: str, fill: Callable[[Path], None]) -> None:
+        """The same for what came with the request."""
+        (self._folder / id).mkdir()
+        self._fill(self.inputs(id), fill)
+
+    def inputs(self, id: str) -> Path:
+        """The folder of what came with the request; it may not be there."""
+        return self._folder / id / INPUT
+
+    def _fill(self, place: Path, fill: Callable[[Path], None]) -> None:
+        folder = place.with_name(place.name + PARTIAL)
         _remove(folder)
         folder.mkdir()
         fill(folder)
         for file in folder.iterdir():
             _sync(file)
         _sync(folder)
-        _remove(job / OUTPUT)
-        folder.rename(job / OUTPUT)
-        _sync(job)
+        _remove(place)
+        folder.rename(place)
+        _sync(place.parent)
         _sync(self._folder)
-        return self.names(id)
 
     def outputs(self, id: str) -> Path:
         """The folder of a job's finished files; it may not be there."""

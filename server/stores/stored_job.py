@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from server.events import State, Warning
-from server.generation import GenerationRequest
+from server.generation import GenerationRequest, Recording
 
 FINAL_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
@@ -76,9 +76,13 @@ class StoredJob(NewJob):
 
 
 def request_to_json(request: GenerationRequest) -> dict[str, Any]:
-    """Its fields, without those that stand at their default."""
+    """What it was sent and what was filled in; recordings are files (input_files.py)."""
     values = {field.name: getattr(request, field.name) for field in fields(request)}
-    return {name: value for name, value in values.items() if value is not None}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not isinstance(value, Recording)
+    }
 
 
 def from_row(row: RowMapping) -> StoredJob:

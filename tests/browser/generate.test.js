@@ -85,6 +85,46 @@ test("sound and files are decoded, all else stays", async () => {
   assert.deepEqual(new Uint8Array(await completed.stems.drums.arrayBuffer()), file);
 });
 
+test("files go as a form, other requests as JSON", async () => {
+  let seen;
+  answer = (request, body, response) => {
+    seen = { type: request.headers["content-type"], body };
+    response.end(message({ event: "completed", audio: "", format: "wav" }));
+  };
+  const melody = new Blob(["RIFF and so on"]);
+  await collected({ description: "é", seed: null, melody });
+  assert.match(seen.type, /^multipart\/form-data; boundary=/);
+  assert.match(seen.body, /name="description"\r\n\r\né\r\n/);
+  assert.match(seen.body, /name="stream_audio"\r\n\r\ntrue\r\n/);
+  assert.match(seen.body, /name="melody"; filename="[^"]+"[^]*RIFF and so on/);
+  assert.doesNotMatch(seen.body, /name="seed"/);
+});
+
+test("levels are for whole files: nothing is streamed then", async () => {
+  let seen;
+  answer = (request, body, response) => {
+    seen = JSON.parse(body);
+    response.end(message({ event: "completed", audio: "", format: "wav" }));
+  };
+  await collected({ description: "x", normalize: "peak" });
+  assert.equal(seen.stream_audio, false);
+});
+
+test("takes are files of their own", async () => {
+  const takes = [
+    { seed: 1, audio: base64("one") },
+    { seed: 2, audio: base64("two"), stems: { drums: base64("boom") } },
+  ];
+  stream({ event: "completed", audio: base64("one"), format: "midi", takes });
+  const [completed] = await collected();
+  assert.deepEqual(completed.takes.map(({ seed }) => seed), [1, 2]);
+  assert.equal(await completed.takes[1].blob.text(), "two");
+  assert.equal(completed.takes[1].blob.type, "audio/midi");
+  assert.equal(completed.takes[1].stems.drums.type, "audio/wav");
+  stream({ event: "completed", audio: base64("one"), format: "wav" });
+  assert.equal("takes" in (await collected())[0], false);
+});
+
 test("a file of many megabytes arrives whole", async () => {
   const file = Buffer.alloc(24e6, "continuo");
   stream({ event: "completed", audio: base64(file), format: "wav" });

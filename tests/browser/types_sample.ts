@@ -21,6 +21,7 @@ async function sample(url: string): Promise<Blob | undefined> {
       player.feed(event);
       if (event.event === "audio") console.log(event.samples.length, event.take);
       if (event.event === "start") console.log(event.seed, event.interpretation);
+      if (event.event === "completed") console.log(event.takes?.map(({ seed }) => seed + 1));
       if (event.event === "completed") return event.stems["drums"] ?? event.blob;
     }
   } catch (error) {
@@ -37,6 +38,7 @@ async function sample(url: string): Promise<Blob | undefined> {
 
 // @ts-expect-error: a description is required
 void generate("", { duration: 3 });
+void generate("", { description: "", melody: new Blob(), num_takes: 2, normalize: "peak" });
 // @ts-expect-error: there is no such format
 void generate("", { description: "", format: "aiff" });
 void sample;

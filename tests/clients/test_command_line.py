@@ -60,7 +60,7 @@ def hear_ctrl_c() -> None:
 
 
 def test_a_song_from_the_command_line(tmp_path: Path) -> None:
-    wishes = ["--duration=3", "--seed=42", "--top-k=5", "--bpm=80", "--brightness=0.5"]
+    wishes = ["--duration=3", "--seed=42", "--top-k=5", "--bpm=80", "--num-takes=2"]
     to = ["--stream-audio", "--out", "rain.wav"]
     with serving(whole_song) as server:
         done = run(tmp_path, "lofi with rain", "--server", server.url, *wishes, *to)
@@ -75,7 +75,7 @@ def test_a_song_from_the_command_line(tmp_path: Path) -> None:
             "seed": 42,
             "top_k": 5,
             "bpm": 80,
-            "brightness": 0.5,
+            "num_takes": 2,
             "stream_audio": True,
         }
     ]

@@ -14,7 +14,7 @@ from clients.aiohttp_client import AsyncMusicGenClient
 from clients.errors import BadRequest
 from tests.clients.both_clients import Caller
 from tests.clients.dialect_server import Exchange, serving, sse
-from tests.clients.scripts import SOUND, completed, whole_song, work
+from tests.clients.scripts import SOUND, base64_text, completed, whole_song, work
 
 
 def test_every_event_is_typed(caller: Caller) -> None:
@@ -51,6 +51,39 @@ def test_an_event_arrives_before_the_next_is_sent(caller: Caller, chunked: bool)
         arrived_at = [moment for moment, _ in caller.stream(server.url)]
     for sent, arrived in zip(sent_at, arrived_at, strict=False):
         assert 0 <= arrived - sent < 0.25
+
+
+def test_takes_are_saved_side_by_side(caller: Caller, tmp_path: Path) -> None:
+    def three_takes(exchange: Exchange) -> None:
+        takes = [
+            {"seed": seed, "audio": base64_text(sound), "stems": {"drums": base64_text(b"boom")}}
+            for seed, sound in ((7, SOUND), (8, b"second"), (9, b"third"))
+        ]
+        exchange.begin()
+        exchange.write(completed(seed=7, takes=takes))
+        exchange.end()
+
+    with serving(three_takes) as server:
+        music = caller.generate(server.url, "rain", num_takes=3, out=tmp_path / "rain.wav")
+    assert [path.name for path in music.takes] == ["rain.wav", "rain-take-2.wav", "rain-take-3.wav"]
+    assert [path.read_bytes() for path in music.takes] == [SOUND, b"second", b"third"]
+    assert (tmp_path / "rain-take-3-drums.wav").read_bytes() == b"boom"
+    assert server.bodies == [{"description": "rain", "num_takes": 3}]
+
+
+def test_sound_files_are_sent_whole(caller: Caller, tmp_path: Path) -> None:
+    tune = tmp_path / "tune.ogg"
+    tune.write_bytes(b"OggS and so on")
+    with serving(whole_song) as server:
+        caller.generate(server.url, "rain", melody=tune, continue_audio=str(tune), out=tmp_path)
+    sent = base64_text(tune.read_bytes())
+    assert server.bodies == [{"description": "rain", "melody": sent, "continue_audio": sent}]
+
+
+def test_a_sound_file_that_is_not_there(caller: Caller, tmp_path: Path) -> None:
+    with serving() as server, pytest.raises(FileNotFoundError, match=r"tune\.ogg"):
+        caller.generate(server.url, "rain", melody=tmp_path / "tune.ogg")
+    assert not server.bodies
 
 
 def test_bytes_cut_anywhere_give_the_same_events(caller: Caller) -> None:

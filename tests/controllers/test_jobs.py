@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.audio.waveform import to_pcm16
+from tests.audio.test_recordings import file_of, noise
 from tests.fakes import tone
 from tests.live import Json, Live, live, until
 
@@ -136,6 +137,52 @@ def test_a_list_is_run_in_its_order(server: Live) -> None:
     assert [job["seed"] for job in jobs] == [0, 1, 2, 3, 4]
     starts = [ended(server, job)["started_at"] for job in jobs]
     assert starts == sorted(starts)
+
+
+def test_takes_have_files_and_seeds_of_their_own(server: Live) -> None:
+    job = submit(server, num_takes=3, seed=5, duration=2)
+    told = events(server, job)
+    done = ended(server, job)
+    assert [(file["take"], file["seed"]) for file in done["files"]] == [(0, 5), (1, 6), (2, 7)]
+    for file in done["files"]:
+        content = httpx.get(server.url + file["url"]).content
+        frames, _ = soundfile.read(io.BytesIO(content), dtype="int16")
+        assert frames.tobytes() == pcm(file["seed"], 2)
+        assert sound([e for e in told if e.get("take") == file["take"]]) == pcm(file["seed"], 2)
+
+
+def test_sound_whose_level_is_changed_is_not_streamed(server: Live) -> None:
+    job = submit(server, normalize="peak", duration=2, seed=5)
+    for told in (events(server, job), events(server, job)):
+        assert "audio" not in {event["event"] for event in told}
+    frames, _ = soundfile.read(io.BytesIO(httpx.get(server.url + job["audio_url"]).content))
+    assert abs(frames).max() == pytest.approx(10 ** (-1 / 20), abs=1e-3)
+
+
+@pytest.mark.parametrize("in_a_form", [True, False])
+def test_sound_that_comes_with_a_job_is_kept_for_its_run(server: Live, in_a_form: bool) -> None:
+    melody = file_of(noise(1, 1))
+    fields = {"description": "x", "model": "hearing", "duration": "1"}
+    headers = {"Idempotency-Key": "with a file".replace(" ", "-")}
+    if in_a_form:
+        url = server.url + ROUTE
+        answer = httpx.post(url, data=fields, files={"melody": melody}, headers=headers)
+    else:
+        body = fields | {"duration": 1, "melody": base64.b64encode(melody).decode()}
+        answer = post(server, [body], **headers)
+    assert answer.status_code == 202, answer.text
+    job = answer.json() if in_a_form else answer.json()["jobs"][0]
+    done = ended(server, job)
+    assert done["state"] == "completed", done
+    frames, _ = soundfile.read(io.BytesIO(httpx.get(server.url + job["audio_url"]).content))
+    given, _ = soundfile.read(io.BytesIO(melody))
+    assert abs(frames[:, 0] - given).max() < 1e-4
+
+
+def test_a_sound_file_that_cannot_be_used_is_told(server: Live) -> None:
+    body = {"description": "x", "model": "hearing", "melody": base64.b64encode(b"no").decode()}
+    is_problem(post(server, body), 422, "bad_request", "melody")
+    is_problem(post(server, [body]), 422, "bad_request", "0.melody")
 
 
 @pytest.mark.parametrize(

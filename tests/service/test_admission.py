@@ -135,3 +135,29 @@ def test_slots_are_never_oversold_and_order_is_kept(steps: list[tuple[str, int]]
     for ticket in tickets:
         ticket.leave()
     assert (room.num_waiting, room.slots_used) == (0, 0)
+
+
+async def test_a_ticket_widens_and_narrows() -> None:
+    room = WaitingRoom(lambda: 5)
+    ticket = room.enter(2, 1, places=0)
+    assert ticket.widen()
+    assert not ticket.widen()  # one slot is left, it would take two
+    assert room.slots_used == 4
+    ticket.narrow(to=1)
+    assert room.slots_used == 2
+    ticket.leave()
+    assert room.slots_used == 0
+
+
+async def test_a_ticket_does_not_widen_while_somebody_waits() -> None:
+    """Slots that become free are kept for who waits, also while they are too few."""
+    room = WaitingRoom(lambda: 4)
+    takes = room.enter(1, 1, places=0)
+    while takes.widen():
+        pass
+    large = room.enter(3, 1, places=1)
+    takes.narrow(to=3)
+    assert not takes.widen()
+    assert not large.admitted
+    takes.narrow(to=1)
+    assert large.admitted

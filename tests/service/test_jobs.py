@@ -5,15 +5,25 @@ import asyncio
 import numpy as np
 
 from server.errors import ContinuoError
-from server.events import AudioChunk, Cancelled, Completed, Event, Failed, Progress, Started
+from server.events import (
+    AudioChunk,
+    Cancelled,
+    Completed,
+    Document,
+    Event,
+    Failed,
+    Progress,
+    Started,
+    Warning,
+)
 from server.generation import GenerationRequest
 from server.service.admission import WaitingRoom
 from server.service.jobs import EventLog, Job, State
 from tests.fakes import info, tone
 
 
-def make_job() -> Job:
-    request = GenerationRequest("x", model="fake", duration_seconds=2, seed=1)
+def make_job(num_takes: int = 1) -> Job:
+    request = GenerationRequest("x", model="fake", duration_seconds=2, seed=1, num_takes=num_takes)
     ticket = WaitingRoom(lambda: 1).enter(1, 2, places=0)
     return Job(request, info("fake"), "test", ticket)
 
@@ -58,11 +68,51 @@ async def test_progress_is_made_monotone_and_sparse() -> None:
 
 
 async def test_chunks_are_numbered_by_take() -> None:
-    job = make_job()
+    job = make_job(num_takes=2)
     job.start({})
     for take in (0, 1, 0, 1, 1):
-        job.record(AudioChunk(tone(take, 0), take=take))
+        job.record(AudioChunk(tone(take, 0)), take)
     chunks = [e for e in job.log._events if isinstance(e, AudioChunk)]
     assert [(c.take, c.sequence) for c in chunks] == [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)]
     assert len(job.log.chunks(1)) == 3
     assert np.array_equal(job.log.chunks(0)[1].samples, tone(0, 0))
+
+
+async def test_progress_is_the_mean_of_the_takes() -> None:
+    job = make_job(num_takes=4)
+    job.start({})
+    job.record(Progress(100), 2)
+    job.record(Progress(60), 0)
+    job._progress_at = 0.0  # as if time had passed
+    job.record(Progress(20), 3)
+    percents = [e.percent for e in job.log._events if isinstance(e, Progress)]
+    assert percents == [25.0, 45.0]
+
+
+async def test_a_take_has_a_pace_of_its_own() -> None:
+    job = make_job(num_takes=2)
+    job.start({})
+    job.record(AudioChunk(tone(0, 0)), 0)
+    job.begin(1)
+    job.record(AudioChunk(tone(1, 0)), 1)
+    first, second = (chunk.pace for take in (0, 1) for chunk in job.log.chunks(take))
+    assert first is not None
+    assert second is not None
+    assert second.realtime_factor is not None
+    assert second.realtime_factor < 0.5  # not the time that the first take took
+
+
+async def test_what_every_take_warns_of_is_said_once() -> None:
+    job = make_job(num_takes=2)
+    job.start({})
+    for warning in (Warning("a", "x"), Warning("a", "x"), Warning("a", "y")):
+        job.record(warning, 1)
+    assert [e.message for e in job.log._events if isinstance(e, Warning)] == ["x", "y"]
+
+
+async def test_documents_belong_to_a_take() -> None:
+    job = make_job(num_takes=2)
+    job.start({})
+    job.record(Document("midi", b"second"), 1)
+    assert job.log.document("midi", 0) is None
+    assert job.log.document("midi", 1) == b"second"

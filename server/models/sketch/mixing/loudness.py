@@ -1,8 +1,8 @@
 """Loudness by design: what the score will measure, known before a note is rendered.
 
-The weighting, the blocks of 400 ms and the two gates are those of ITU-R BS.1770-4. The expectation
-is rough (a model of each instrument's decay), so a leveller compares it with what was rendered so
-far and corrects the gain, slowly and by little; the dynamics of the score stay as written.
+Loudness is that of ITU-R BS.1770-4 (`server/audio/loudness.py`). The expectation is rough (a model
+of each instrument's decay), so a leveller compares it with what was rendered so far and corrects
+the gain, slowly and by little; the dynamics of the score stay as written.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.signal import sosfilt
 
+from server.audio.levels import TARGET_LUFS
+from server.audio.loudness import OFFSET_LUFS, STEP_SECONDS, integrated_power, weighting
 from server.models.sketch.composition.score import TICKS_PER_BEAT, Note, Part, Score
 from server.models.sketch.genres.genre import Room
 from server.models.sketch.mixing.finish import Finish
@@ -28,17 +30,14 @@ from server.models.sketch.synthesis.signal import (
     settled,
 )
 
-TARGET_LUFS = -16.0
-_STEP_SECONDS = 0.1
 _DECIMATION = 4  # loudness is measured on every fourth sample: aliases have the same power
-_OFFSET_LUFS = -0.691  # of the standard's formula
 
 
 class Meter:
     """Measures the weighted power of a stereo signal, stretch after stretch."""
 
     def __init__(self) -> None:
-        self._sos = _weighting(SAMPLE_RATE // _DECIMATION)
+        self._sos = weighting(SAMPLE_RATE // _DECIMATION)
         self._state: Signal = np.zeros((len(self._sos), 2, 2))
         self._skip = 0
 
@@ -52,31 +51,6 @@ class Meter:
         return float(squares[0] + squares[1]) * _DECIMATION / SAMPLE_RATE
 
 
-@lru_cache(maxsize=4)
-def _weighting(rate: int) -> Signal:
-    """The two filters of the standard by the bilinear transform at `rate` Hz: [2, 6]."""
-    shelf = _biquad(1681.974450955533, 0.7071752369554196, rate, 3.999843853973347)
-    high_pass = _biquad(38.13547087602444, 0.5003270373238773, rate, None)
-    return np.round(np.array([shelf, high_pass]), 12)
-
-
-def _biquad(hertz: float, quality: float, rate: int, shelf_db: float | None) -> list[float]:
-    """A high shelf of `shelf_db`, or a high-pass where that is None, as one section."""
-    k = math.tan(math.pi * hertz / rate)
-    norm = 1.0 + k / quality + k * k
-    feedback = [1.0, 2.0 * (k * k - 1.0) / norm, (1.0 - k / quality + k * k) / norm]
-    if shelf_db is None:
-        return [1.0, -2.0, 1.0, *feedback]
-    high = 10.0 ** (shelf_db / 20.0)
-    band = high**0.4996667741545416
-    return [
-        (high + band * k / quality + k * k) / norm,
-        2.0 * (k * k - high) / norm,
-        (high - band * k / quality + k * k) / norm,
-        *feedback,
-    ]
-
-
 @lru_cache(maxsize=512)
 def hit_energy(kit: str, midi: int, shine: float, soft: bool, tonic: int) -> float:
     """The weighted energy of one hit at full velocity."""
@@ -85,17 +59,17 @@ def hit_energy(kit: str, midi: int, shine: float, soft: bool, tonic: int) -> flo
 
 def expected_power(score: Score, finish: Finish) -> Signal:
     """The weighted power of the mix that a score is expected to have: one value each 0.1 s."""
-    num_steps = int(score.duration_seconds / _STEP_SECONDS) + 1
+    num_steps = int(score.duration_seconds / STEP_SECONDS) + 1
     changes = [0.0] * (num_steps + 1)  # of power, from step to step
-    steps_per_tick = 60.0 / (score.bpm * TICKS_PER_BEAT * _STEP_SECONDS)
+    steps_per_tick = 60.0 / (score.bpm * TICKS_PER_BEAT * STEP_SECONDS)
     for part in score.parts:
         left, right = part_gains(part)
         share = _effects_gain(part, finish.room) * (left * left + right * right) * 0.5
         for note in part.notes:
             energy, seconds = _expected(part, note, score, finish.shine)
             first = min(int(note.start_ticks * steps_per_tick), num_steps - 1)
-            last = min(first + max(round(seconds / _STEP_SECONDS), 1), num_steps)
-            power = energy * share / ((last - first) * _STEP_SECONDS)
+            last = min(first + max(round(seconds / STEP_SECONDS), 1), num_steps)
+            power = energy * share / ((last - first) * STEP_SECONDS)
             changes[first] += power
             changes[last] -= power
     power_by_step: Signal = np.maximum(np.cumsum(changes)[:-1], 0.0)
@@ -114,7 +88,7 @@ def _expected(part: Part, note: Note, score: Score, shine: float) -> tuple[float
     if part.bus == "drums":
         gain, soft = hit_gain(note.velocity), note.velocity < SOFT_BELOW
         energy = hit_energy(part.instrument, note.pitch, shine, soft, score.key.tonic)
-        return gain * gain * energy, _STEP_SECONDS
+        return gain * gain * energy, STEP_SECONDS
     patch = INSTRUMENTS[part.instrument].patch
     seconds = note.duration_ticks * 60.0 / (score.bpm * TICKS_PER_BEAT)
     spent = min(seconds + 0.4 * patch.release_seconds, _lasting_seconds(patch, note.pitch))
@@ -132,21 +106,6 @@ def _lasting_seconds(patch: Patch, pitch: int) -> float:
     return ring / 13.8 * 1.3
 
 
-def integrated_power(power: Signal) -> float:
-    """The gated mean of weighted power (one value each 0.1 s), as the standard integrates it."""
-    if len(power) < 4:
-        return max(float(np.mean(power)), 1e-9)
-    blocks = (power[:-3] + power[1:-2] + power[2:-1] + power[3:]) / 4.0
-    blocks = blocks[blocks > _power_of(-70.0)]
-    if not len(blocks):
-        return 1e-9
-    return float(np.mean(blocks[blocks > 0.1 * np.mean(blocks)]))
-
-
-def _power_of(lufs: float) -> float:
-    return gain_of(lufs - _OFFSET_LUFS) ** 2
-
-
 class Leveller:
     """The gain that brings a piece to the target loudness while it is being rendered."""
 
@@ -157,7 +116,7 @@ class Leveller:
         integrated = integrated_power(power)
         self._power = power
         self._prior = integrated * self._TRUST_SECONDS
-        self._base = settled(math.sqrt(_power_of(TARGET_LUFS) / integrated))
+        self._base = settled(gain_of(TARGET_LUFS - OFFSET_LUFS) / math.sqrt(integrated))
         self._expected = self._measured = self._prior
         self._meter = Meter()
         self._gain: float | None = None
@@ -177,6 +136,6 @@ class Leveller:
 
     def _between(self, start: int, stop: int) -> float:
         """The energy expected between two samples."""
-        edges = np.arange(len(self._power) + 1) * (_STEP_SECONDS * SAMPLE_RATE)
+        edges = np.arange(len(self._power) + 1) * (STEP_SECONDS * SAMPLE_RATE)
         inside = np.clip(np.minimum(edges[1:], stop) - np.maximum(edges[:-1], start), 0.0, None)
         return settled(float((inside * self._power).cumsum()[-1]) / SAMPLE_RATE)
