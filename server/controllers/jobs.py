@@ -26,7 +26,7 @@ from server.controllers.musicgen_sse import (
 )
 from server.controllers.problems import as_problem, route_class
 from server.controllers.recordings import RecordingReader
-from server.errors import BadRequest, ContinuoError
+from server.errors import BadRequest, ContinuoError, Refused
 from server.events import State
 from server.generation import GenerationRequest
 from server.service.generation import GenerationService
@@ -47,6 +47,8 @@ def router(
     """The routes."""
 
     def problem(error: ContinuoError) -> Response:
+        if isinstance(error, BadRequest | Refused):
+            service.metrics.requests.labels(DIALECT, "", error.code).inc()
         return as_problem(error, WIRE_NAMES)
 
     recordings = RecordingReader(SOUND_FILES)

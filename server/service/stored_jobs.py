@@ -76,6 +76,8 @@ class StoredJobs:
     async def start(self) -> None:
         """Open the stores, mend what a crash left, and begin to run. Raises `UnusableStore`."""
         await self.open()
+        for id in await self._jobs.cancelled():  # some as their files were being written
+            await to_thread.run_sync(self._outputs.remove, id)
         for stored in await self._jobs.running():
             await self._mend(stored)
         for model in await self._jobs.waited_for():
@@ -225,18 +227,28 @@ class StoredJobs:
     async def cancel(self, stored: StoredJob) -> StoredJob:
         """End it, if it has not ended: at once for everybody who asks; its model stops within a
         step. The job as it is now."""
+        await self._end(stored)
+        return await self.get(stored.id)
+
+    async def _end(self, stored: StoredJob) -> None:
         ending = Ending(State.CANCELLED, progress=stored.progress, error_message=BY_CALLER)
         seconds = self._retention.seconds(stored.dialect)
         if await self._jobs.finish(stored.id, ending, seconds):
-            self._runs.cancel(stored.id, BY_CALLER)
-        return await self.get(stored.id)
+            self._runs.cancel(stored, BY_CALLER)
 
     async def delete(self, id: str) -> None:
-        """Cancel the job if need be, and forget it with its files. Raises `NotFound`."""
-        if not await self._jobs.delete(id):
+        """Cancel the job if need be, and forget it with its files. Raises `NotFound`.
+
+        The row goes last: whatever interrupts this, it can be done again.
+        """
+        stored = await self._jobs.get(id)
+        if stored is None:
             raise unknown(id)
-        self._runs.cancel(id, BY_CALLER)
+        await self._end(stored)
+        await self._runs.let_go(id)
+        await self._jobs.expire(id)
         await to_thread.run_sync(self._outputs.remove, id)
+        await self._jobs.delete(id)
 
 
 def unknown(id: str) -> NotFound:

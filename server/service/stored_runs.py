@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil, inf
 from typing import TypeVar
@@ -40,6 +41,8 @@ from server.stores.stored_job import Ending, StoredJob
 #: A job whose model breaks the process on so many attempts is taken to be the cause.
 MAX_BROKEN_ATTEMPTS = 3
 STORE_RETRY_SECONDS = 2.0
+#: How long the deletion of a running job waits for its model, which should stop within a step.
+LET_GO_SECONDS = 10.0
 #: Said to who finds the queue full while nothing is known yet about how long a generation takes.
 UNKNOWN_RETRY_SECONDS = 30
 
@@ -105,11 +108,21 @@ class StoredRuns:
         known = [eta for eta in etas if eta is not None]
         return max(1, ceil(min(known))) if known else UNKNOWN_RETRY_SECONDS
 
-    def cancel(self, id: str, reason: str) -> None:
-        """Stop the work on a job; how it ended is stored by the caller."""
-        if run := self._runs.get(id):
+    def cancel(self, stored: StoredJob, reason: str) -> None:
+        """Stop the work on a job, if there is any; how it ended is stored by the caller."""
+        if run := self._runs.get(stored.id):
             self._service.cancel(run.job, reason)
+        elif not stored.finished:
+            outcome = State.CANCELLED.value
+            self._service.metrics.requests.labels(stored.dialect, stored.model, outcome).inc()
         self.moved.ring()
+
+    async def let_go(self, id: str) -> None:
+        """Return when nothing is being done for the job any more; a model that hangs is not waited
+        for."""
+        if run := self._runs.get(id):
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(run.concluded.wait(), LET_GO_SECONDS)
 
     async def close(self) -> None:
         """Stop; what has not ended is begun anew after a restart."""

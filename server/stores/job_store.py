@@ -182,6 +182,13 @@ class JobStore:
         async with self._reading() as connection:
             return list(await connection.scalars(models))
 
+    async def cancelled(self) -> list[str]:
+        """The ids of those that were cancelled, until they expire."""
+        state = State.CANCELLED.value
+        wanted = select(jobs.c.id).where(jobs.c.state == state, jobs.c.expired == 0)
+        async with self._reading() as connection:
+            return list(await connection.scalars(wanted))
+
     async def running(self) -> list[StoredJob]:
         return await self._select(jobs.c.state == State.RUNNING.value)
 

@@ -11,6 +11,7 @@ from server.app import create_service, create_stored_jobs
 from server.generation import GenerationRequest
 from server.service.generation import GenerationService
 from server.service.stored_jobs import StoredJobs
+from server.service.stored_runs import Run
 from server.settings import Settings
 from server.stores.stored_job import StoredJob
 from tests.live import FAKES
@@ -40,6 +41,16 @@ class Box:
             while not holds(job := await self.jobs.get(stored.id)):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             return job
+
+        return await asyncio.wait_for(look(), 20)
+
+    async def attempt_at(self, stored: StoredJob) -> Run:
+        """The attempt at a job, once there is one."""
+
+        async def look() -> Run:
+            while (run := self.jobs._runs.get(stored.id)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            return run
 
         return await asyncio.wait_for(look(), 20)
 

@@ -23,7 +23,7 @@ from server.errors import (
 from server.events import AudioChunk, Queued, Started, State
 from server.generation import GenerationRequest
 from server.service.stored_events import Ended, EventId, Numbered, Restarted
-from server.service.stored_runs import MAX_BROKEN_ATTEMPTS
+from server.service.stored_runs import MAX_BROKEN_ATTEMPTS, Run
 from server.stores.job_store import JobStore
 from server.stores.stored_job import Ending, IdempotencyKey, StoredJob
 from tests.fakes import Ticking, tone
@@ -308,6 +308,38 @@ async def test_a_listener_that_comes_back_misses_nothing(box: Box, live: bool) -
     assert pcm(seen) == expected_pcm(3, 6)
 
 
+async def test_nobody_is_told_of_an_attempt_that_is_not_stored_yet(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in between would make an id belong to two attempts."""
+    start, may_start = JobStore.start, asyncio.Event()
+
+    async def held_up(store: JobStore, id: str, attempt: int) -> bool:
+        await may_start.wait()
+        return await start(store, id, attempt)
+
+    monkeypatch.setattr(JobStore, "start", held_up)
+    stored = await box.submit("x", 3)
+    told: list[Numbered] = []
+
+    async def listen() -> None:
+        async for numbered in box.jobs.events(stored):
+            told.append(numbered)
+
+    listening = asyncio.create_task(listen())
+    run = await box.attempt_at(stored)
+    await asyncio.wait_for(finished(run), 10)  # the model is done already
+    assert not [n for n in told if n.id]
+    may_start.set()
+    await asyncio.wait_for(listening, 10)
+    assert pcm(told) == expected_pcm(stored.request.drawn_seed, 3)
+
+
+async def finished(run: Run) -> None:
+    async for _ in run.job.log.read():
+        pass
+
+
 async def test_the_end_of_a_cancelled_and_of_a_failed_job_is_told_late_too(box: Box) -> None:
     failing = await box.ended(await box.submit("explode", 3))
     running = await box.submit("step 0.05", 60)
@@ -328,7 +360,9 @@ async def test_a_listener_of_a_queued_job_hears_of_its_deletion(box: Box) -> Non
     listening = asyncio.create_task(heard(box, queued))
     await asyncio.sleep(0)
     await box.jobs.delete(queued.id)
-    assert all(isinstance(n.event, Queued) for n in await listening)
+    *places, end = await listening
+    assert all(isinstance(n.event, Queued) for n in places)
+    assert isinstance(end.event, Queued | Ended)  # cancelled first, then gone
 
 
 # ── one process after another ────────────────────────────────────────────────────────────────

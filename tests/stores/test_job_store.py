@@ -139,6 +139,7 @@ async def test_pages_have_every_job_once_though_some_come_and_go(store: JobStore
     third = await store.page(None, second[-1].number, 3)
     assert [numbers(page) for page in (first, second, third)] == [[7, 6, 5], [4, 2, 1], []]
     await store.finish(new(2).id, Ending(State.CANCELLED), HOUR)
+    assert await store.cancelled() == [new(2).id]
     assert numbers(await store.page(State.CANCELLED, None, 3)) == [2]
     assert numbers(await store.page(State.QUEUED, None, 3)) == [99, 7, 6]
 

@@ -52,7 +52,7 @@ def test_stop_frees_the_slot_and_is_no_error(studio: Studio) -> None:
 
 def test_leaving_the_page_stops_nothing_and_coming_back_finds_it(studio: Studio) -> None:
     studio.ask("step 0.2", seconds=12, num_takes=2)
-    until(lambda: jobs_of(studio)[1]["state"] == "running")
+    until(lambda: [job["state"] for job in jobs_of(studio)[:2]] == ["queued", "running"])
     seeds = [job["seed"] for job in jobs_of(studio)[:2]]
     studio.page.goto("about:blank")
     assert studio.server.num_running() == 1
