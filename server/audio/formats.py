@@ -60,14 +60,14 @@ def encode(
 
 
 def write(
-    file: BinaryIO,
+    file: BinaryIO | Path,
     chunks: Iterable[Samples],
     sample_rate: int,
     channels: int,
     format: str,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """The same into a `file`, with no more than a chunk in memory."""
+    """The same into a `file`, open or to be made, with no more than a chunk in memory."""
     wanted = FORMATS[format]
     with soundfile.SoundFile(
         file, "w", sample_rate, channels, wanted.encoding, format=wanted.container

@@ -37,6 +37,8 @@ from server.stores.stored_job import IdempotencyKey, StoredJob
 DIALECT = "jobs"
 MAX_LIST = 100
 MAX_PAGE = 100
+#: Each may become 30 s of sound in memory.
+MAX_SOUND_FILES = 10
 KEY = re.compile(r"[!-~]{1,255}")
 SANE_CURSOR = r"^[0-9]{1,18}$"
 
@@ -185,6 +187,9 @@ async def _requests(
     is_list: bool,
 ) -> list[GenerationRequest]:
     """The wishes as their models will see them; an error says which of a list is wrong."""
+    num_files = sum(getattr(body, name) is not None for body in bodies for name in SOUND_FILES)
+    if num_files > MAX_SOUND_FILES:
+        raise BadRequest(None, f"{num_files} sound files; a list may hold {MAX_SOUND_FILES}")
     requests = []
     for index, body in enumerate(bodies):
         with _item(index if is_list else None):

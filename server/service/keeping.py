@@ -33,9 +33,8 @@ def keep(outputs: OutputStore, stored: StoredJob, job: Job) -> list[str]:
 
 def convert(source: Path, target: Path, format: str, stored: StoredJob, take: int) -> None:
     """Write the WAV of a take at `source` in another format, tagged. Blocking."""
-    with target.open("w+b") as file:
-        sound = formats.read(source)
-        formats.write(file, sound, stored.sample_rate, stored.channels, format)
+    sound = formats.read(source)
+    formats.write(target, sound, stored.sample_rate, stored.channels, format)
     write_tags(target, format, tags(stored, take))
 
 
@@ -72,8 +71,7 @@ def _write_take(folder: Path, number: int, stored: StoredJob, take: FinishedTake
     sounds = {take_name(number, "wav"): take.sound()}
     sounds |= {stem_name(number, stem): take.stem(stem) for stem in take.stem_names}
     for name, sound in sounds.items():
-        with (folder / name).open("w+b") as file:
-            formats.write(file, sound, stored.sample_rate, stored.channels, "wav")
+        formats.write(folder / name, sound, stored.sample_rate, stored.channels, "wav")
         write_tags(folder / name, "wav", tags(stored, number))
     if take.document is not None:
         (folder / take_name(number, stored.request.format)).write_bytes(take.document)

@@ -221,6 +221,8 @@ class StoredJobs:
             what, got = ("take", take) if stem is None else ("stem", stem)
             has = ", ".join(stored.outputs)
             raise BadRequest.value(what, f"one that this job has ({has})", got)
+        if not (self._outputs.outputs(stored.id) / name).is_file():
+            raise Gone(f"the files of job {stored.id} were removed from the server's disk")
 
     # ── ending ───────────────────────────────────────────────────────────────────────────────
 

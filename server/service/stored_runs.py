@@ -224,9 +224,10 @@ class StoredRuns:
     async def _kept(self, stored: StoredJob, job: Job) -> Ending:
         try:
             names = await to_thread.run_sync(keep, self._outputs, stored, job)
-        except OSError as error:
-            logger.error("The files of job {} cannot be written: {}", job.id, error)
-            return _failed(NotKept(f"its files cannot be written: {error.strerror}"), job)
+        except Exception as error:  # libsndfile says in many ways that a disk is full
+            logger.opt(exception=error).error("The files of job {} cannot be written", job.id)
+            reason = getattr(error, "strerror", None) or "the server's log says why"
+            return _failed(NotKept(f"its files cannot be written: {reason}"), job)
         return completed(names, len(job.log), warnings(job))
 
     async def _store_ending(self, stored: StoredJob, ending: Ending) -> bool:
@@ -238,7 +239,12 @@ class StoredRuns:
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.opt(exception=error).critical("A queue of stored jobs has stopped")
 
 
 def completed(names: list[str], num_events: int, warned: tuple[Warning, ...]) -> Ending:

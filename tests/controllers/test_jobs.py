@@ -183,6 +183,15 @@ def test_a_sound_file_that_cannot_be_used_is_told(server: Live) -> None:
     body = {"description": "x", "model": "hearing", "melody": base64.b64encode(b"no").decode()}
     is_problem(post(server, body), 422, "bad_request", "melody")
     is_problem(post(server, [body]), 422, "bad_request", "0.melody")
+    assert "11 sound files" in is_problem(post(server, [body] * 11), 422, "bad_request")
+
+
+def test_files_that_somebody_has_removed_are_gone(server: Live) -> None:
+    job = ended(server, submit(server))
+    folder = server.stored_jobs._outputs.outputs(job["id"])
+    (folder / "take-0.wav").unlink()
+    for query in ("", "?format=mp3"):
+        is_problem(httpx.get(server.url + job["audio_url"] + query), 410, "gone")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -262,6 +263,14 @@ async def test_a_disk_that_is_full_fails_the_job_in_words(
     assert (done.state, done.error_code) == (State.FAILED, "not_kept")
     assert "No space left on device" in (done.error_message or "")
     monkeypatch.undo()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limit[1]))  # as libsndfile meets it
+    try:
+        done = await box.ended(await box.submit("x", 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (done.state, done.error_code) == (State.FAILED, "not_kept")
+    assert box.jobs._outputs.names(done.id) == []
     assert (await box.ended(await box.submit())).state is State.COMPLETED
 
 
