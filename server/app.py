@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -25,7 +26,8 @@ from server.controllers.openapi import describe
 from server.controllers.problems import ProblemBody, no_such_route
 from server.metrics import Metrics
 from server.models.base import ModelOptions
-from server.models.registry import CATALOG, CHECKPOINT_MODEL, Registry
+from server.models.memory import DeviceMemory
+from server.models.registry import ALIASES, CATALOG, CHECKPOINT_MODEL, Registry
 from server.service.generation import GenerationService
 from server.service.retention import Retention
 from server.service.stored_jobs import StoredJobs
@@ -65,6 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
 def create_service(settings: Settings) -> GenerationService:
     """The service over the models of `settings`."""
     checkpoints = _checkpoints(settings.music_model_name)
+    own = dict.fromkeys(checkpoints, CHECKPOINT_MODEL)
+    catalog = {**CATALOG, **own, **settings.extra_catalog}
+    default_name = next(iter(checkpoints), settings.music_model_name)
     options = ModelOptions(
         models_dir=settings.models_dir,
         device=settings.device,
@@ -72,12 +77,13 @@ def create_service(settings: Settings) -> GenerationService:
         max_batch=settings.max_batch,
         first_audio_seconds=settings.first_audio_seconds,
         checkpoints=checkpoints,
+        downloads=_downloads(settings, catalog) | {ALIASES.get(default_name, default_name)},
     )
-    own = dict.fromkeys(checkpoints, CHECKPOINT_MODEL)
-    registry = Registry({**CATALOG, **own, **settings.extra_catalog}, options)
-    default = registry.entry(next(iter(checkpoints), settings.music_model_name))
+    registry = Registry(catalog, options)
+    memory = DeviceMemory(settings.device, settings.model_memory_budget)
+    default = registry.entry(default_name)
     return GenerationService(
-        registry, Metrics(), default.model.info.name, settings.step_timeout_seconds
+        registry, memory, Metrics(), default.name, settings.step_timeout_seconds
     )
 
 
@@ -107,6 +113,12 @@ def _checkpoints(model_name: str) -> dict[str, Path]:
     return {folder.resolve().name: folder} if given_as_path and folder.is_dir() else {}
 
 
+def _downloads(settings: Settings, names: Iterable[str]) -> frozenset[str]:
+    """Those that may be downloaded because of a request."""
+    patterns = settings.allowed_models if settings.allow_downloads else ()
+    return frozenset(name for name in names if any(fnmatchcase(name, p) for p in patterns))
+
+
 def _add_routes(
     app: FastAPI, service: GenerationService, stored_jobs: StoredJobs, settings: Settings
 ) -> None:
@@ -115,7 +127,7 @@ def _add_routes(
         musicgen_sse.router(service, settings.waiting_places, settings.send_timeout_seconds, debug)
     )
     app.include_router(jobs.router(service, stored_jobs, settings.send_timeout_seconds, debug))
-    app.include_router(models.router(service, debug))
+    app.include_router(models.router(service, settings.allow_model_admin, debug))
     app.include_router(health.router(service, debug))
     app.include_router(page.router())
     events = (*musicgen_events.EVENTS, *job_bodies.EVENTS)

@@ -8,15 +8,19 @@
     │   ├── Unsupported            400  unsupported       an ability the model does not have
     │   └── TooLarge               400  too_large         can never fit, with the numbers
     ├── BodyTooLarge               413  body_too_large
-    ├── KeyReused                  422  idempotency_key_reused
-    ├── NotFound                   404  not_found         nothing has that id
+    ├── Forbidden                  403  forbidden         a setting does not allow it; says which
+    ├── NotFound                   404  not_found         nothing is known under that name
+    ├── ModelBusy                  409  model_busy        it cannot be unloaded while it works
     ├── NotReady                   409  not_ready         it is still being made
     ├── Gone                       410  gone              it was there, and is no more
+    ├── KeyReused                  422  idempotency_key_reused
     ├── Refused                    503                    the request is fine; later, perhaps
     │   ├── Busy                   503  busy              no slot and no waiting place is free
     │   ├── QueueFull              429  queue_full        too many stored jobs wait for the model
     │   ├── StoreUnreachable       503  store_unreachable
     │   ├── Loading                503  loading           the model is not ready yet
+    │   ├── Unloading              503  unloading         the model is on its way out
+    │   ├── MemoryShort            503  memory_short      other models hold the memory; says which
     │   ├── Draining               503  draining          the server is stopping
     │   └── Unavailable            503  unavailable       the model cannot run here; says the remedy
     └── GenerationError            500  generation_failed
@@ -138,8 +142,15 @@ class KeyReused(ContinuoError):
     status = 422
 
 
+class Forbidden(ContinuoError):
+    """The operator has not allowed it; the message names the setting."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFound(ContinuoError):
-    """Nothing has that id, or it has been forgotten."""
+    """Nothing is known under that name, or not any more."""
 
     code = "not_found"
     status = 404
@@ -157,6 +168,13 @@ class Gone(ContinuoError):
 
     code = "gone"
     status = 410
+
+
+class ModelBusy(ContinuoError):
+    """The model works or is being loaded, so it cannot be unloaded now."""
+
+    code = "model_busy"
+    status = 409
 
 
 class Refused(ContinuoError):
@@ -193,6 +211,18 @@ class Loading(Refused):
     """The model is being downloaded, loaded or warmed up."""
 
     code = "loading"
+
+
+class Unloading(Refused):
+    """The model takes no new work because it is being unloaded."""
+
+    code = "unloading"
+
+
+class MemoryShort(Refused):
+    """The model does not fit beside those that are loaded, and none of them can go now."""
+
+    code = "memory_short"
 
 
 class Draining(Refused):

@@ -44,10 +44,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class Queued:
-    """Waiting for a slot; `position` 1 is next."""
+    """Waiting for a slot; `position` 1 is next.
+
+    `activity` is what the model is doing meanwhile, in words, while it is being loaded.
+    """
 
     position: int
     eta_seconds: float | None = None
+    activity: str = ""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,27 @@ class Metrics:
         self.output_bytes = Gauge(
             "continuo_output_bytes", "Size of all stored files, once a minute", registry=registry
         )
+        self.loads = Counter(
+            "continuo_model_loads_total",
+            "Loads of a model by how they ended: ready, failed",
+            ["model", "outcome"],
+            registry=registry,
+        )
+        self.load_seconds = self._histogram(
+            "continuo_model_load_seconds", "From the beginning of a load to a ready model", SECONDS
+        )
+        self.unloads = Counter(
+            "continuo_model_unloads_total",
+            "Unloads of a model by why: asked, evicted (others needed the memory)",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self.model_memory = Gauge(
+            "continuo_model_memory_bytes",
+            "Memory a model holds, or that is set aside for it while it is being loaded",
+            ["model"],
+            registry=registry,
+        )
         Gauge("continuo_info", "Which version runs", ["version"], registry=registry).labels(
             __version__
         ).set(1)

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 
 from server import __version__
@@ -107,6 +115,24 @@ class Settings(BaseModel):
         "MAX_BATCH",
         ge=1,
         le=1024,
+    )
+    model_memory_budget: ByteSize | None = _setting(
+        None,
+        "memory that models may hold together, such as 12GB; unset: what is free",
+        "MODEL_MEMORY_BUDGET",
+    )
+    allow_model_admin: bool = _setting(
+        False, "whether clients may load and unload models", "ALLOW_MODEL_ADMIN"
+    )
+    allow_downloads: bool = _setting(
+        False,
+        "whether a request may start the download of a model; the default model always may be",
+        "ALLOW_DOWNLOADS",
+    )
+    allowed_models: Listed = _setting(
+        ("facebook/*",),
+        "models that ALLOW_DOWNLOADS is about, names or patterns, separated by commas",
+        "ALLOWED_MODELS",
     )
     first_audio_seconds: float = _setting(
         0.16,

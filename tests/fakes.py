@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
+from typing import ClassVar
 
 import numpy as np
 from loguru import logger
@@ -17,6 +18,7 @@ from server.models.base import Availability, Control, Model, ModelInfo, ModelOpt
 from server.models.threaded import ThreadedModel
 
 SAMPLE_RATE = 8_000
+GIGABYTE = 10**9
 
 
 def info(name: str, **changes: object) -> ModelInfo:
@@ -118,6 +120,20 @@ class SlowToLoad(Ticking):
         time.sleep(1.0)
 
 
+class Surprise(ThreadedModel):
+    """Turns out to be mono when it is loaded."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        super().__init__(info(name), options)
+
+    def prepare(self) -> None:
+        self.info = info(self.info.name, channels=1)
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        for second in range(request.num_seconds):
+            yield AudioChunk(tone(request.drawn_seed, second)[:1])
+
+
 class BrokenLoad(Ticking):
     """Cannot be loaded."""
 
@@ -135,6 +151,69 @@ class LateWeights(Ticking):
         type(self).num_loads += 1
         if not self.fetched:
             raise Unavailable("its weights are missing", "Run: fetch-weights NAME")
+
+
+class Heavy(Ticking):
+    """Takes as many GB as its name ends with, and a moment to load; says what it saw of faults."""
+
+    load_seconds = 0.0
+    #: A load waits for it.
+    gate: threading.Event | None = None
+    #: What its load finds to take, where that is not what was believed before.
+    found_gigabytes: int | None = None
+    fails = False
+    #: What it would rather have than what its name says.
+    wanted_gigabytes = 0
+    #: Name → bytes of those that are in memory, over all instances.
+    held: ClassVar[dict[str, int]] = {}
+    most_held_bytes = 0
+    faults: ClassVar[list[str]] = []
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        super().__init__(name, options)
+        self._usable = False
+
+    @classmethod
+    def forget(cls) -> None:
+        """Nothing was seen yet."""
+        Heavy.held.clear()
+        Heavy.faults.clear()
+        Heavy.most_held_bytes = 0
+
+    def needed_bytes(self) -> int:
+        return GIGABYTE * int(self.info.name.rsplit("-", 1)[1])
+
+    def wanted_bytes(self) -> int:
+        return max(self.needed_bytes(), GIGABYTE * self.wanted_gigabytes)
+
+    def prepare(self) -> None:
+        self._note(self.info.name not in self.held, "is loaded twice")
+        granted_bytes = self.granted_bytes or self.needed_bytes()
+        self.held[self.info.name] = granted_bytes
+        Heavy.most_held_bytes = max(Heavy.most_held_bytes, sum(self.held.values()))
+        self.activity = "reading weights"
+        time.sleep(self.load_seconds)
+        if self.gate is not None:
+            self.gate.wait(10)
+        if self.fails:
+            raise Unavailable("its weights are damaged", "Run: fetch-weights NAME")
+        found = self.found_gigabytes
+        self.memory_bytes = granted_bytes if found is None else GIGABYTE * found
+        self._usable = True
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        for event in super().steps(request):
+            self._note(self._usable, "works although it is not loaded")
+            yield event
+
+    async def close(self) -> None:
+        self._usable = False
+        await super().close()
+        self.held.pop(self.info.name, None)
+
+    def _note(self, is_so: bool, otherwise: str) -> None:
+        if not is_so:
+            self.faults.append(f"{self.info.name} {otherwise}")
 
 
 class Weighted(Model):

@@ -30,6 +30,10 @@ FAKES = (
     "late-weights=tests.fakes:LateWeights",
     "weighted=tests.fakes:Weighted",
     "hearing=tests.fakes:Hearing",
+    "surprise=tests.fakes:Surprise",
+    "heavy-3=tests.fakes:Heavy",
+    "heavy-4=tests.fakes:Heavy",
+    "heavy-5=tests.fakes:Heavy",
 )
 ROUTE = "/api/v1/generate_music"
 Json = dict[str, Any]

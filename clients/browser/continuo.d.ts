@@ -42,6 +42,8 @@ export interface QueuedEvent {
   event: "queued";
   position: number;
   eta_seconds: number | null;
+  /** What the model is doing while it is being loaded, or empty. */
+  activity: string;
 }
 
 /** The model has begun. */

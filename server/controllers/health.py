@@ -10,7 +10,9 @@ from pydantic import BaseModel, Field
 from server import __version__
 from server.controllers.problems import as_json, route_class
 from server.metrics import CONTENT_TYPE
+from server.models.registry import Phase
 from server.service.generation import GenerationService
+from server.service.readiness import Readiness, readiness
 
 
 class HealthBody(BaseModel):
@@ -26,9 +28,12 @@ class HealthBody(BaseModel):
 class ReadyBody(BaseModel):
     """Whether new work is taken now."""
 
-    status: Literal["ready", "loading", "failed", "draining", "broken"]
+    status: Readiness
     model: str
     message: str
+    phase: Phase
+    activity: str = Field(description="what the model is doing while it is being loaded")
+    memory_bytes: int = Field(description="held by the model, or set aside for its load")
 
 
 def router(service: GenerationService, debug: bool) -> APIRouter:
@@ -42,11 +47,19 @@ def router(service: GenerationService, debug: bool) -> APIRouter:
 
     @routes.get("/ready", responses={503: {"model": ReadyBody, "description": "Not now"}})
     async def ready(response: Response) -> ReadyBody:
-        """Say whether the default model is loaded and warm and new work is taken."""
-        status, message = service.readiness()
+        """Say whether new work for the default model is taken now."""
+        status, message = readiness(service)
         if status != "ready":
             response.status_code = 503
-        return ReadyBody(status=status, model=service.default_model, message=message)
+        entry = service.registry.entry(service.default_model)
+        return ReadyBody(
+            status=status,
+            model=entry.name,
+            message=message,
+            phase=entry.phase,
+            activity=entry.activity,
+            memory_bytes=entry.memory_bytes,
+        )
 
     @routes.get(
         "/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}}

@@ -9,11 +9,12 @@ from anyio import to_thread
 from loguru import logger
 
 from server.controllers.job_bodies import RestartedEvent, end_event
-from server.controllers.musicgen_events import QueuedEvent, WarningEvent
+from server.controllers.musicgen_events import WarningEvent
 from server.controllers.musicgen_messages import (
     audio_line,
     data_line,
     progress_event,
+    queued_event,
     start_event,
 )
 from server.controllers.responses import with_heartbeat
@@ -45,6 +46,7 @@ class JobMessages:
         self, stored: StoredJob, events: AsyncIterator[Numbered], audio: bool, root: str
     ) -> None:
         self._stored = stored
+        self._sample_rate, self._channels = stored.sample_rate, stored.channels
         self._events = events
         self._audio = audio
         self._root = root
@@ -67,15 +69,16 @@ class JobMessages:
         """The event as a `data:` line; empty where this listener is not told."""
         match event:
             case AudioChunk():
-                rate, channels = self._stored.sample_rate, self._stored.channels
                 if not self._audio:
                     return b""
-                return await to_thread.run_sync(audio_line, event, rate, channels)
-            case Queued(position, eta_seconds):
-                return data_line(QueuedEvent(position=position, eta_seconds=eta_seconds))
+                sound = (event, self._sample_rate, self._channels)
+                return await to_thread.run_sync(audio_line, *sound)
+            case Queued():
+                return data_line(queued_event(event))
             case Restarted():
                 return data_line(RestartedEvent())
             case Started():
+                self._sample_rate, self._channels = event.sample_rate, event.channels
                 return data_line(start_event(self._stored.id, event))
             case Progress(percent, pace):
                 return data_line(progress_event(percent, pace))

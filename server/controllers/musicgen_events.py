@@ -19,6 +19,7 @@ class QueuedEvent(BaseModel):
     event: Literal["queued"] = "queued"
     position: int = Field(description="1 is next")
     eta_seconds: float | None = Field(description="null until the server has timed a generation")
+    activity: str = Field(description="what the model is doing while it is being loaded, or empty")
 
 
 class StartEvent(BaseModel):

@@ -81,8 +81,8 @@ class Messages:
             case Started():
                 self._repeatable(progress_event(0, Pace(None, event.duration_seconds)))
                 return data_line(start_event(self._job.id, event))
-            case Queued(position, eta_seconds):
-                return self._repeatable(QueuedEvent(position=position, eta_seconds=eta_seconds))
+            case Queued():
+                return self._repeatable(queued_event(event))
             case Progress(percent, pace):
                 return self._repeatable(progress_event(percent, pace))
             case Warning(code, message):
@@ -134,6 +134,13 @@ def _line_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
     """The same with `audio`, base64, put in its place without copying megabytes again."""
     head, tail = data_line(event).split(b'"audio":""', 1)
     return b"".join((head, b'"audio":"', audio, b'"', tail))
+
+
+def queued_event(event: Queued) -> QueuedEvent:
+    """A place in the line, and what the model is doing before it can take anybody."""
+    return QueuedEvent(
+        position=event.position, eta_seconds=event.eta_seconds, activity=event.activity
+    )
 
 
 def start_event(job_id: str, event: Started) -> StartEvent:

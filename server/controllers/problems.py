@@ -20,6 +20,8 @@ from server.logs import request_id
 
 #: For the log only, as nginx writes it: the client left before it had sent its request.
 CLIENT_CLOSED_REQUEST = 499
+#: What the interface description says of a parameter in the address that is wrong.
+UNPROCESSABLE = 422
 
 Problem: TypeAlias = Callable[[ContinuoError], Response]
 
@@ -100,6 +102,14 @@ def unforeseen(cause: Exception, debug: bool) -> ContinuoError:
     return ContinuoError(said(error, debug))
 
 
+def _bad_parameter(error: RequestValidationError) -> BadRequest:
+    first = error.errors()[0]
+    said = str(first["msg"])
+    return BadRequest(
+        str(first["loc"][-1]), f"{said[:1].lower()}{said[1:]}; got {echo(first['input'])}"
+    )
+
+
 def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
     """A route whose errors are answered by `problem`, in its dialect's form."""
 
@@ -112,10 +122,12 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
                     return await handler(request)
                 except ContinuoError as error:
                     return problem(error)
-                except RequestValidationError as error:
-                    return problem(_about_parameter(error))
                 except ClientDisconnect:
                     return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
+                except RequestValidationError as error:
+                    refusal = problem(_bad_parameter(error))
+                    refusal.status_code = UNPROCESSABLE
+                    return refusal
                 except HTTPException:
                     raise
                 except Exception as error:
@@ -124,13 +136,6 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
             return answer
 
     return Route
-
-
-def _about_parameter(error: RequestValidationError) -> BadRequest:
-    """FastAPI's verdict on a parameter of the path, the query or the headers, in words."""
-    fault = error.errors()[0]
-    reason = fault["msg"][:1].lower() + fault["msg"][1:]
-    return BadRequest(str(fault["loc"][-1]), f"is wrong: {reason}; got {echo(fault['input'])}")
 
 
 async def no_such_route(request: Request, error: Exception) -> Response:

@@ -81,13 +81,19 @@ class ModelOptions:
     first_audio_seconds: float = 0.16
     #: Folders given on the command line: model name → its checkpoint.
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
+    #: Models that may be downloaded when they are first used; None: all.
+    downloads: frozenset[str] | None = None
+
+    def may_download(self, name: str) -> bool:
+        return self.downloads is None or name in self.downloads
 
 
 class Model(Protocol):
-    """A model: built with `(name, options)`, made ready by `load`.
+    """A model: built with `(name, options)`, made ready by `load`, let go by `close`.
 
     Its module is imported and it is built at every start, so both must be cheap: what is heavy
-    (torch, weights) is imported and read in `load`.
+    (torch, weights) is imported and read in `load`. It is loaded once and closed once: a model that
+    comes back is a new one, so nothing of the old one can stay behind.
 
     The conformance suite (`tests/models/conformance.py`) says what is promised: the same request
     and seed give the same audio, chunks are exactly the duration asked for, progress rises to 100,
@@ -99,6 +105,20 @@ class Model(Protocol):
     capacity: int
     #: What it is doing while it loads, in words ("downloading …: 40 %"); empty otherwise.
     activity: str = ""
+    #: Memory of the device that it holds once it is loaded, or may come to hold at work; 0 where
+    #: that is too little to count.
+    memory_bytes: int = 0
+
+    #: What it may come to hold, told before it is loaded; None: nobody counts.
+    granted_bytes: int | None = None
+
+    def needed_bytes(self) -> int:
+        """The least it can work with, judged before it is loaded; quick, and rather too much."""
+        return 0
+
+    def wanted_bytes(self) -> int:
+        """What it would rather have, if there is so much, to serve several at once."""
+        return self.needed_bytes()
 
     async def load(self) -> None:
         """Make ready: weights, devices, a first warm run. Raises `Unavailable` with a remedy."""
@@ -117,4 +137,4 @@ class Model(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of threads and memory. Nothing is generating any more."""
+        """Let go of threads and memory, also after a load that failed. Nothing is generating."""

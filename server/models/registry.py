@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
-import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 
 from loguru import logger
 
-from server.errors import ContinuoError, Unavailable, UnknownModel, echo
+from server.errors import ContinuoError, UnknownModel, echo
 from server.models.base import Model, ModelInfo, ModelOptions
 
 #: What serves a checkpoint that the operator gave as a folder.
@@ -46,53 +45,73 @@ class Phase(str, Enum):
     UNLOADED = "unloaded"
     LOADING = "loading"
     READY = "ready"
+    UNLOADING = "unloading"
     FAILED = "failed"
 
 
 class Entry:
-    """A model of this server and how far it is. `failure` says why it could not be loaded."""
+    """A model of this server and how far it is; only the service's loader changes it.
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    `failure` says why it could not be loaded.
+    """
+
+    def __init__(self, name: str, build: Callable[[], Model]) -> None:
+        self.name = name
+        self.model = build()
         self.phase = Phase.UNLOADED
         self.failure: ContinuoError | None = None
         self.failed_at = 0.0
-        self._loading: asyncio.Task[None] | None = None
+        #: What it holds, or, while it is being loaded, what is set aside for it.
+        self.memory_bytes = 0
+        self.last_used_at = 0.0
+        self._build = build
+        self._found_bytes = 0
+        #: Whether `memory_bytes` are taken, and not only set aside.
+        self.in_memory = False
+
+    @property
+    def loaded(self) -> bool:
+        return self.phase in (Phase.READY, Phase.UNLOADING)
+
+    @property
+    def activity(self) -> str:
+        """What it is doing while it loads, in words; empty otherwise."""
+        if self.phase is not Phase.LOADING:
+            return ""
+        return self.model.activity or "loading"
 
     @property
     def capacity(self) -> int:
-        return self.model.capacity if self.phase is Phase.READY else 0
+        """What is on its way out still works for those whom it has accepted."""
+        return self.model.capacity if self.loaded else 0
+
+    @property
+    def needed_bytes(self) -> int:
+        """The least that a load takes, as the model judges; more, if it was found to take more."""
+        return max(self.model.needed_bytes(), self._found_bytes)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """What a load takes if there is so much."""
+        return max(self.model.wanted_bytes(), self.needed_bytes)
 
     async def load(self) -> None:
-        """Make the model ready, once, whoever asks. Never raises: see `phase` and `failure`."""
-        if self._loading is None or self.phase is Phase.FAILED:
-            self.phase, self.failure = Phase.LOADING, None
-            self._loading = asyncio.create_task(self._load())
-        await asyncio.shield(self._loading)
+        """Let the model load, and see what it holds then. Raises what the model raises."""
+        self.model.granted_bytes = self.memory_bytes or None
+        await self.model.load()
+        if self.model.memory_bytes > self.memory_bytes:
+            self._found_bytes = self.model.memory_bytes
+        self.memory_bytes, self.in_memory = self.model.memory_bytes, True
 
-    async def close(self) -> None:
-        if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.wait([self._loading])
-        await self.model.close()
-
-    async def _load(self) -> None:
-        name = self.model.info.name
-        logger.info("Loading model {}", name)
+    async def renew(self) -> None:
+        """Close the model and put a new one, unloaded, in its place."""
+        closed = self.model
         try:
-            await self.model.load()
-        except ContinuoError as error:
-            logger.error("Model {} cannot be served: {}", name, error)
-            self._fail(error)
+            await closed.close()
         except Exception:
-            logger.exception("Model {} failed to load", name)
-            self._fail(Unavailable(f"model {name} failed to load", "The server's log says why"))
-        else:
-            logger.info("Model {} is ready, {} slot(s)", name, self.model.capacity)
-            self.phase = Phase.READY
-
-    def _fail(self, error: ContinuoError) -> None:
-        self.phase, self.failure, self.failed_at = Phase.FAILED, error, time.monotonic()
+            logger.exception("Model {} did not close as it should", self.name)
+        self.model = self._build()
+        self.memory_bytes, self.in_memory = 0, False
 
 
 class Registry:
@@ -104,7 +123,8 @@ class Registry:
         Raises `ImportError` or `AttributeError` where there is no such class.
         """
         self._entries = {
-            name: Entry(_class(target)(name, options)) for name, target in catalog.items()
+            name: Entry(name, partial(_class(target), name, options))
+            for name, target in catalog.items()
         }
 
     @property
@@ -112,8 +132,13 @@ class Registry:
         return sorted(self._entries)
 
     @property
+    def entries(self) -> list[Entry]:
+        """By name."""
+        return [self._entries[name] for name in self.names]
+
+    @property
     def infos(self) -> list[ModelInfo]:
-        return [entry.model.info for entry in self._entries.values()]
+        return [entry.model.info for entry in self.entries]
 
     def entry(self, name: str) -> Entry:
         """The model of that name, or of an alias, loaded or not. Raises `UnknownModel`."""
@@ -125,7 +150,7 @@ class Registry:
 
     async def close(self) -> None:
         for entry in self._entries.values():
-            await entry.close()
+            await entry.model.close()
 
 
 def _class(target: str) -> Callable[[str, ModelOptions], Model]:

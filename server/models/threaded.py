@@ -10,9 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
 
+from loguru import logger
+
 from server.events import ModelEvent
 from server.generation import GenerationRequest
 from server.models.base import Model, ModelInfo, ModelOptions
+
+#: How long a thread may take to end its last step.
+CLOSE_SECONDS = 10.0
 
 
 class ThreadedModel(Model):
@@ -49,7 +54,12 @@ class ThreadedModel(Model):
             await _ended(running)
 
     async def close(self) -> None:
+        """Its threads hold what they last worked on, so they must have ended, too."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        ending = asyncio.create_task(asyncio.to_thread(self._threads.shutdown))
+        done, _ = await asyncio.wait([ending], timeout=CLOSE_SECONDS)
+        if not done:
+            logger.warning("A thread of model {} does not end", self.info.name)
 
 
 class _Run:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
-from typing import Literal
 
 from loguru import logger
 
@@ -19,16 +18,16 @@ from server.errors import (
     Interrupted,
     Loading,
     ModelBroken,
-    Unavailable,
 )
 from server.events import Cancelled, Completed, Failed, Outcome, State
 from server.generation import GenerationRequest
 from server.metrics import Metrics
-from server.models.base import Model, ModelInfo
+from server.models.memory import DeviceMemory
 from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job
 from server.service.limits import resolve
+from server.service.loading import RETRY_SECONDS, Loader
 from server.service.takes import perform
 
 QUEUE_TICK_SECONDS = 1.0
@@ -37,13 +36,9 @@ UNTOLD_WAIT_SECONDS = 0.1
 WATCH_TICK_SECONDS = 1.0
 #: How long streams get to send their last event once they were told to stop.
 FLUSH_SECONDS = 3.0
-LOADING_RETRY_SECONDS = 5
-#: A load that failed is not tried again sooner: whoever asks meanwhile is told why it failed.
-FAILURE_STANDS_SECONDS = 10.0
+#: A default model that failed is tried again by itself: where /ready fails nobody sends requests.
+DEFAULT_RETRY_SECONDS = 60.0
 CLIENT_LEFT = "the client disconnected"
-
-
-Readiness = Literal["ready", "loading", "failed", "draining", "broken"]
 
 
 class Standing(Enum):
@@ -60,12 +55,14 @@ class GenerationService:
     def __init__(
         self,
         registry: Registry,
+        memory: DeviceMemory,
         metrics: Metrics,
         default_model: str,
         step_timeout_seconds: float,
     ) -> None:
         self.registry = registry
         self.metrics = metrics
+        self.loader = Loader(registry, memory, metrics, self.room, self._fail_waiting)
         self.default_model = default_model
         self.standing = Standing.SERVING
         #: Called once when only a restart of the process can help.
@@ -76,14 +73,14 @@ class GenerationService:
         self._pumps: dict[Job, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: list[asyncio.Task[None]] = []
 
     # ── life of the service ──────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """Begin to load the default model, and to watch for models that hang."""
-        self._in_background(self._load(self.registry.entry(self.default_model)))
-        self._in_background(self._watch())
+        self._load_default()
+        self._background.append(asyncio.create_task(self._watch()))
 
     async def drain(self, deadline_seconds: float) -> None:
         """Take no new work, let what runs finish; after the deadline, end it with an error."""
@@ -95,38 +92,27 @@ class GenerationService:
 
     async def close(self) -> None:
         """End everything that still runs and let the models go."""
-        for task in (*self._background, *self._pumps.values()):
-            task.cancel()
         pending = [*self._background, *self._pumps.values()]
+        for task in pending:
+            task.cancel()
         if pending:
             await asyncio.wait(pending, timeout=FLUSH_SECONDS)
-        await self.registry.close()
-
-    def readiness(self) -> tuple[Readiness, str]:
-        """Whether new work for the default model is taken now, and a sentence about it."""
-        entry = self.registry.entry(self.default_model)
-        if self.standing is Standing.BROKEN:
-            return "broken", "a model is broken; the process is restarting"
-        if self.standing is Standing.DRAINING:
-            return "draining", "the server is stopping and takes no new work"
-        if not entry.model.info.availability.available:
-            return "failed", _unavailable(entry.model.info).message
-        if entry.failure is not None:
-            return "failed", entry.failure.message
-        if entry.phase is Phase.READY:
-            return "ready", f"{self.default_model} is loaded and warm"
-        activity = entry.model.activity or "being loaded"
-        return "loading", f"{self.default_model}: {activity}"
+        await self.loader.close()
 
     def room(self, entry: Entry) -> WaitingRoom:
         """The waiting room before a model."""
-        name = entry.model.info.name
+        name = entry.name
         if name not in self._rooms:
             room = self._rooms[name] = WaitingRoom(lambda: entry.capacity)
             self.metrics.slots.labels(name).set_function(lambda: entry.capacity)
             self.metrics.slots_used.labels(name).set_function(lambda: room.slots_used)
             self.metrics.waiting.labels(name).set_function(lambda: room.num_waiting)
         return self._rooms[name]
+
+    def load(self, entry: Entry) -> None:
+        """Begin to load a model. Raises `Refused` where that is in vain now."""
+        self._check_open()
+        self.loader.want(entry)
 
     # ── life of a job ────────────────────────────────────────────────────────────────────────
 
@@ -136,7 +122,8 @@ class GenerationService:
         Raises `BadRequest` where the model cannot meet it, `Refused` where it cannot be met now.
         """
         entry = self.registry.entry(request.model or self.default_model)
-        self._check_open(entry)
+        self._check_open()
+        self.loader.check_available(entry)
         return entry, resolve(request, entry.model.info, self.registry.infos)
 
     def submit(
@@ -150,11 +137,11 @@ class GenerationService:
         entry, resolved = self.resolve(request)
         ticket = self._enter(entry, resolved, places)
         job = Job(resolved, entry.model.info, dialect, ticket, id)
-        pump = asyncio.create_task(self._pump(job, entry.model), name=f"pump {job.id}")
+        pump = asyncio.create_task(self._pump(job, entry), name=f"pump {job.id}")
         self._jobs.add(job)
         self._pumps[job] = pump
         self._idle.clear()
-        pump.add_done_callback(lambda _: self._release(job))
+        pump.add_done_callback(lambda _: self._release(job, entry))
         return job
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -178,11 +165,12 @@ class GenerationService:
             logger.info("Job {} cancelled: {} before it had the result", job.id, CLIENT_LEFT)
         self._note_idle()
 
-    async def _pump(self, job: Job, model: Model) -> None:
+    async def _pump(self, job: Job, entry: Entry) -> None:
         outcome: Outcome
         try:
-            await self._wait_for_slot(job)
-            job.start(dict(model.interpret(job.request)))
+            await self._wait_for_slot(job, entry)
+            model = entry.model
+            job.start(model.info, dict(model.interpret(job.request)))
             await perform(job, model)
             outcome = Completed()
             job.ticket.record_speed()
@@ -196,11 +184,11 @@ class GenerationService:
             outcome = Failed(failure)
         self._finish(job, outcome)
 
-    async def _wait_for_slot(self, job: Job) -> None:
-        told: tuple[int, float | None] | None = None
+    async def _wait_for_slot(self, job: Job, entry: Entry) -> None:
+        told: tuple[int, float | None, str] | None = None
         admitted = await job.ticket.wait(UNTOLD_WAIT_SECONDS)
         while not admitted:
-            line = (job.ticket.position, job.ticket.eta_seconds)
+            line = (job.ticket.position, job.ticket.eta_seconds, entry.activity)
             if line != told:
                 job.wait_in_line(*line)
                 told = line
@@ -238,11 +226,12 @@ class GenerationService:
             metrics.realtime_factor.labels(name).observe(seconds / job.request.total_seconds)
             metrics.audio_seconds.labels(name).inc(job.request.total_seconds)
 
-    def _release(self, job: Job) -> None:
+    def _release(self, job: Job, entry: Entry) -> None:
         """The pump has ended, so the model has let go."""
         if not job.finished:  # cancelled before its first step
             self._finish(job, Cancelled(job.cancel_reason))
         job.ticket.leave()
+        self.loader.left(entry)
         del self._pumps[job]
         if job.cancelled_at is not None:
             seconds = time.monotonic() - job.cancelled_at
@@ -251,31 +240,26 @@ class GenerationService:
 
     # ── admission ────────────────────────────────────────────────────────────────────────────
 
-    def _check_open(self, entry: Entry) -> None:
-        info = entry.model.info
+    def _check_open(self) -> None:
         if self.standing is not Standing.SERVING:
-            raise Draining("the server is stopping and takes no new work", LOADING_RETRY_SECONDS)
-        if not info.availability.available:
-            raise _unavailable(info)
-        if entry.failure is not None and not _may_be_mended(entry):
-            raise entry.failure
+            raise Draining("the server is stopping and takes no new work", RETRY_SECONDS)
 
     def _enter(self, entry: Entry, request: GenerationRequest, places: float) -> Ticket:
         cost = entry.model.cost(request)
-        if entry.phase is Phase.UNLOADED or _may_be_mended(entry):
-            self._in_background(self._load(entry))
+        self.loader.want(entry)
         try:
             return self.room(entry).enter(cost, request.total_seconds, places)
         except Busy:
             if entry.phase is Phase.READY:
                 raise
-            name = entry.model.info.name
-            raise Loading(f"{name} is still loading; try again", LOADING_RETRY_SECONDS) from None
+            said = f"{entry.name} is not ready yet ({entry.activity}); try again"
+            raise Loading(said, RETRY_SECONDS) from None
 
-    async def _load(self, entry: Entry) -> None:
-        room = self.room(entry)
-        await entry.load()
-        room.admit()
+    def _load_default(self) -> None:
+        try:
+            self.loader.want(self.registry.entry(self.default_model))
+        except ContinuoError as error:
+            logger.error("The default model cannot be served: {}", error)
 
     # ── when things go wrong ─────────────────────────────────────────────────────────────────
 
@@ -284,6 +268,9 @@ class GenerationService:
         while True:
             await asyncio.sleep(WATCH_TICK_SECONDS)
             now = time.monotonic()
+            default = self.registry.entry(self.default_model)
+            if default.phase is Phase.FAILED and now > default.failed_at + DEFAULT_RETRY_SECONDS:
+                self._load_default()
             for job in [job for job in self._pumps if job.state is State.RUNNING]:
                 if now - job.last_step_at > self._step_timeout_seconds:
                     name, limit = job.info.name, self._step_timeout_seconds
@@ -299,16 +286,19 @@ class GenerationService:
             self.on_broken()
 
     def _fail_all(self, error: ContinuoError) -> None:
-        for job, pump in list(self._pumps.items()):
+        self._fail(list(self._pumps), error)
+
+    def _fail_waiting(self, entry: Entry, error: ContinuoError) -> None:
+        """Their model could not be loaded."""
+        jobs = [job for job in self._pumps if job.state is State.QUEUED]
+        self._fail([job for job in jobs if job.info.name == entry.name], error)
+
+    def _fail(self, jobs: list[Job], error: ContinuoError) -> None:
+        for job in jobs:
             self._finish(job, Failed(error))
-            pump.cancel()
+            self._pumps[job].cancel()
 
     # ── bookkeeping ──────────────────────────────────────────────────────────────────────────
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
     def _note_idle(self) -> None:
         if not self._jobs and not self._pumps:
@@ -318,14 +308,3 @@ class GenerationService:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), within_seconds)
         return self._idle.is_set()
-
-
-def _may_be_mended(entry: Entry) -> bool:
-    """The operator may have fetched what was missing: the next request tries again."""
-    failed = entry.phase is Phase.FAILED
-    return failed and time.monotonic() >= entry.failed_at + FAILURE_STANDS_SECONDS
-
-
-def _unavailable(info: ModelInfo) -> Unavailable:
-    known = info.availability
-    return Unavailable(f"{info.name} is not available: {known.reason}", known.remedy)

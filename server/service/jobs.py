@@ -133,11 +133,12 @@ class Job:
         """How much of the work is done, 0 to 100."""
         return self._percent
 
-    def wait_in_line(self, position: int, eta_seconds: float | None) -> None:
-        self.log.append(Queued(position, eta_seconds))
+    def wait_in_line(self, position: int, eta_seconds: float | None, activity: str) -> None:
+        self.log.append(Queued(position, eta_seconds, activity))
 
-    def start(self, interpretation: dict[str, object]) -> None:
-        """The model begins."""
+    def start(self, info: ModelInfo, interpretation: dict[str, object]) -> None:
+        """The model begins; `info` is what it is, which a load may have changed meanwhile."""
+        self.info = info
         self.state = State.RUNNING
         self.started_at = self.last_step_at = time.monotonic()
         self.log.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SOFTWARE = f"Continuo {__version__}"
 
 def keep(outputs: OutputStore, stored: StoredJob, job: Job) -> list[str]:
     """Write everything that `job` made; the names of the files. Blocking."""
+    stored = replace(stored, sample_rate=job.info.sample_rate, channels=job.info.channels)
 
     def fill(folder: Path) -> None:
         for number in range(job.request.num_takes):

@@ -26,7 +26,7 @@ from server.service.keeping import convert
 from server.service.retention import Retention, Sweeper
 from server.service.stored_events import EventId, Numbered, StoredEvents
 from server.service.stored_runs import StoredRuns, completed
-from server.stores.event_file import count_events, stem_name, take_name
+from server.stores.event_file import stem_name, summarize, take_name
 from server.stores.input_files import recordings_of, write_inputs
 from server.stores.job_store import JobStore
 from server.stores.lock import UnusableStore
@@ -96,13 +96,13 @@ class StoredJobs:
     async def _mend(self, stored: StoredJob) -> None:
         """A job that the last process left in the middle."""
         names = await to_thread.run_sync(self._outputs.names, stored.id)
-        if not names:
+        folder = self._outputs.outputs(stored.id)
+        found = await to_thread.run_sync(summarize, folder) if names else None
+        if found is None or not found.is_completed:
             await self._jobs.requeue(stored.id)
             logger.info("Job {} was interrupted and waits to be begun anew", stored.id)
             return
-        folder = self._outputs.outputs(stored.id)
-        num_events, warnings = await to_thread.run_sync(count_events, folder)
-        ending = completed(names, num_events, warnings)
+        ending = completed(names, found.num_events, found.warnings)
         await self._jobs.finish(stored.id, ending, self._retention.seconds(stored.dialect))
         logger.info("Job {} was finished before the last process ended", stored.id)
 

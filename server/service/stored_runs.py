@@ -181,13 +181,14 @@ class StoredRuns:
         try:
             async for event in run.job.log.read():
                 if isinstance(event, Started):
-                    await self._start(stored, run)
+                    await self._start(stored, run, event)
             await self._conclude(stored, run)
         finally:
             self._let_go(stored, run)
 
-    async def _start(self, stored: StoredJob, run: Run) -> None:
-        if not await _insist(lambda: self._jobs.start(stored.id, run.attempt)):
+    async def _start(self, stored: StoredJob, run: Run, event: Started) -> None:
+        rate, channels = event.sample_rate, event.channels
+        if not await _insist(lambda: self._jobs.start(stored.id, run.attempt, rate, channels)):
             self._service.cancel(run.job, "it was cancelled before it began")
         run.under_way.set()
 
@@ -215,6 +216,9 @@ class StoredRuns:
                 return None
             case Failed(ModelBroken()) if run.attempt < MAX_BROKEN_ATTEMPTS:
                 return None
+            case Failed(error) if job.first_audio_at is not None:
+                await self._kept(stored, job)  # listeners that come late hear what was made
+                return _failed(error, job)
             case Failed(error):
                 return _failed(error, job)
             case Cancelled(reason):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,25 @@ def read_events(folder: Path, position: int) -> Iterator[tuple[int, Event]]:
                 yield place, found
 
 
-def count_events(folder: Path) -> tuple[int, tuple[Warning, ...]]:
-    """How many there are, and the warnings among them. Blocking."""
+@dataclass(frozen=True)
+class Summary:
+    """What a file of events says of its job."""
+
+    num_events: int
+    is_completed: bool
+    warnings: tuple[Warning, ...]
+
+
+def summarize(folder: Path) -> Summary:
+    """Without the sound. Blocking."""
     lines = (folder / NAME).read_text("utf-8").splitlines()
-    found = [fields for fields in map(json.loads, lines) if fields["kind"] == Warning.__name__]
-    return len(lines), tuple(Warning(each["code"], each["message"]) for each in found)
+    events = [json.loads(line) for line in lines]
+    told = [event for event in events if event["kind"] == Warning.__name__]
+    return Summary(
+        num_events=len(events),
+        is_completed=events[-1]["kind"] == Completed.__name__,
+        warnings=tuple(Warning(event["code"], event["message"]) for event in told),
+    )
 
 
 def _to_json(event: Event, frames: Counter[int]) -> dict[str, Any]:

@@ -210,9 +210,15 @@ class JobStore:
 
     # ── changing ─────────────────────────────────────────────────────────────────────────────
 
-    async def start(self, id: str, attempt: int) -> bool:
-        """Its model has begun."""
-        values = {"state": State.RUNNING.value, "attempt": attempt, "started_at": time.time()}
+    async def start(self, id: str, attempt: int, sample_rate: int, channels: int) -> bool:
+        """Its model has begun, and is known now that it is loaded."""
+        values = {
+            "state": State.RUNNING.value,
+            "attempt": attempt,
+            "started_at": time.time(),
+            "sample_rate": sample_rate,
+            "channels": channels,
+        }
         return await self._update(id, (State.QUEUED,), values)
 
     async def requeue(self, id: str) -> bool:

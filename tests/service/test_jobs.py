@@ -36,7 +36,7 @@ async def test_readers_come_early_late_and_in_the_middle() -> None:
     job = make_job()
     early = asyncio.create_task(read_all(job.log))
     await asyncio.sleep(0)
-    job.start({})
+    job.start(job.info, {})
     job.record(AudioChunk(tone(1, 0)))
     await asyncio.sleep(0)
     job.finish(Completed())
@@ -57,7 +57,7 @@ async def test_the_first_outcome_stands() -> None:
 
 async def test_progress_is_made_monotone_and_sparse() -> None:
     job = make_job()
-    job.start({})
+    job.start(job.info, {})
     for percent in (10, 5, 200, *range(100)):
         job.record(Progress(percent))
     job.finish(Completed())
@@ -69,7 +69,7 @@ async def test_progress_is_made_monotone_and_sparse() -> None:
 
 async def test_chunks_are_numbered_by_take() -> None:
     job = make_job(num_takes=2)
-    job.start({})
+    job.start(job.info, {})
     for take in (0, 1, 0, 1, 1):
         job.record(AudioChunk(tone(take, 0)), take)
     chunks = [e for e in job.log._events if isinstance(e, AudioChunk)]
@@ -80,7 +80,7 @@ async def test_chunks_are_numbered_by_take() -> None:
 
 async def test_progress_is_the_mean_of_the_takes() -> None:
     job = make_job(num_takes=4)
-    job.start({})
+    job.start(job.info, {})
     job.record(Progress(100), 2)
     job.record(Progress(60), 0)
     job._progress_at = 0.0  # as if time had passed
@@ -91,7 +91,7 @@ async def test_progress_is_the_mean_of_the_takes() -> None:
 
 async def test_a_take_has_a_pace_of_its_own() -> None:
     job = make_job(num_takes=2)
-    job.start({})
+    job.start(job.info, {})
     job.record(AudioChunk(tone(0, 0)), 0)
     job.begin(1)
     job.record(AudioChunk(tone(1, 0)), 1)
@@ -104,7 +104,7 @@ async def test_a_take_has_a_pace_of_its_own() -> None:
 
 async def test_what_every_take_warns_of_is_said_once() -> None:
     job = make_job(num_takes=2)
-    job.start({})
+    job.start(job.info, {})
     for warning in (Warning("a", "x"), Warning("a", "x"), Warning("a", "y")):
         job.record(warning, 1)
     assert [e.message for e in job.log._events if isinstance(e, Warning)] == ["x", "y"]
@@ -112,7 +112,7 @@ async def test_what_every_take_warns_of_is_said_once() -> None:
 
 async def test_documents_belong_to_a_take() -> None:
     job = make_job(num_takes=2)
-    job.start({})
+    job.start(job.info, {})
     job.record(Document("midi", b"second"), 1)
     assert job.log.document("midi", 0) is None
     assert job.log.document("midi", 1) == b"second"

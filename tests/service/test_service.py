@@ -11,9 +11,10 @@ from server.errors import Busy, Draining, Loading, ModelBroken, Unavailable
 from server.events import Cancelled, Completed, Failed
 from server.generation import GenerationRequest
 from server.models.registry import Phase
-from server.service import generation
+from server.service import loading
 from server.service.generation import GenerationService
 from server.service.jobs import Job, State
+from server.service.readiness import readiness
 from server.settings import Settings
 from tests.fakes import Hanging, LateWeights, Ticking
 from tests.live import FAKES
@@ -23,7 +24,7 @@ async def make_service(**settings: object) -> GenerationService:
     known = {"music_model_name": "ticking", "extra_models": FAKES, **settings}
     service = create_service(Settings.model_validate(known))
     service.start()
-    await service.registry.entry(service.default_model).load()
+    await service.loader.settled(service.registry.entry(service.default_model))
     return service
 
 
@@ -89,7 +90,7 @@ async def test_draining_lets_streams_finish_and_takes_no_new_ones() -> None:
     await asyncio.sleep(0.05)
     with pytest.raises(Draining):
         submit(service)
-    assert service.readiness()[0] == "draining"
+    assert readiness(service)[0] == "draining"
     assert isinstance(await outcome(job), Completed)
     assert not draining.done()  # the owner has not delivered it yet
     service.end(job)
@@ -115,14 +116,16 @@ async def test_a_model_that_hangs_breaks_the_service() -> None:
     service = await make_service(step_timeout_seconds=0.5)
     broken = asyncio.Event()
     service.on_broken = broken.set
-    await service.registry.entry("hanging").load()
+    hanging = service.registry.entry("hanging")
+    service.load(hanging)
+    await service.loader.settled(hanging)
     job = submit(service, model="hanging", seconds=3)
     last = await asyncio.wait_for(outcome(job), 5)
     assert isinstance(last, Failed)
     assert isinstance(last.error, ModelBroken)
     assert "hanging made no step for 0.5 s" in last.error.message
     await asyncio.wait_for(broken.wait(), 1)
-    assert service.readiness()[0] == "broken"
+    assert readiness(service)[0] == "broken"
     with pytest.raises(Draining):
         submit(service)
     Hanging.released.set()
@@ -152,13 +155,14 @@ async def test_a_load_that_failed_is_tried_again_but_not_at_once(
 ) -> None:
     monkeypatch.setattr(LateWeights, "num_loads", 0)
     entry = service.registry.entry("late-weights")
-    await entry.load()
+    service.load(entry)
+    await service.loader.settled(entry)
     for _ in range(3):
         with pytest.raises(Unavailable, match="Run: fetch-weights NAME"):
             submit(service, model="late-weights")
     assert LateWeights.num_loads == 1
     monkeypatch.setattr(LateWeights, "fetched", True)
-    monkeypatch.setattr(generation, "FAILURE_STANDS_SECONDS", 0.0)
+    monkeypatch.setattr(loading, "FAILURE_STANDS_SECONDS", 0.0)
     with pytest.raises(Loading):
         submit(service, model="late-weights")
     await until(lambda: entry.phase is Phase.READY)

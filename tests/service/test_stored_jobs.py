@@ -129,9 +129,9 @@ async def test_a_request_that_can_never_be_met_is_refused_before_it_is_stored(bo
 
 
 async def test_a_model_that_cannot_be_loaded_fails_its_jobs(box: Box) -> None:
-    await box.service.registry.entry("broken-load").load()
-    with pytest.raises(Unavailable):
-        await box.submit(model="broken-load")
+    done = await box.ended(await box.submit(model="broken-load"))
+    assert (done.state, done.error_code) == (State.FAILED, "unavailable")
+    assert "secret" not in (done.error_message or "")
 
 
 async def test_a_list_is_taken_whole_or_not_at_all(box: Box) -> None:
@@ -210,9 +210,9 @@ async def test_a_job_that_is_cancelled_as_it_begins_does_not_run_on(
     """Its row has ended, but its run is not known yet to who cancels it."""
     start = JobStore.start
 
-    async def cancelled_first(store: JobStore, id: str, attempt: int) -> bool:
+    async def cancelled_first(store: JobStore, id: str, *begun: int) -> bool:
         await store.finish(id, Ending(State.CANCELLED), 1000)
-        return await start(store, id, attempt)
+        return await start(store, id, *begun)
 
     monkeypatch.setattr(JobStore, "start", cancelled_first)
     stored = await box.submit("step 0.1", 60)
@@ -323,9 +323,9 @@ async def test_nobody_is_told_of_an_attempt_that_is_not_stored_yet(
     """A crash in between would make an id belong to two attempts."""
     start, may_start = JobStore.start, asyncio.Event()
 
-    async def held_up(store: JobStore, id: str, attempt: int) -> bool:
+    async def held_up(store: JobStore, id: str, *begun: int) -> bool:
         await may_start.wait()
-        return await start(store, id, attempt)
+        return await start(store, id, *begun)
 
     monkeypatch.setattr(JobStore, "start", held_up)
     stored = await box.submit("x", 3)
@@ -357,9 +357,12 @@ async def test_the_end_of_a_cancelled_and_of_a_failed_job_is_told_late_too(box: 
     await box.jobs.cancel(running)
     live_end = (await listening)[-1]
     for stored, state in ((failing, State.FAILED), (running, State.CANCELLED)):
-        (end,) = await heard(box, await box.jobs.get(stored.id))
+        told = await heard(box, await box.jobs.get(stored.id))
+        end = told[-1]
         assert isinstance(end.event, Ended)
         assert end.event.job.state is state
+        if state is State.FAILED:  # what was made before is heard
+            assert pcm(told) == expected_pcm(stored.request.drawn_seed, 1)
     assert live_end.id == end.id
 
 
@@ -438,6 +441,27 @@ async def test_a_finished_file_without_its_commit_is_adopted(
         told = await heard(box, adopted)
         assert pcm(told) == expected_pcm(4, 3)
         assert told[-1].id == EventId(1, adopted.num_events)
+
+
+async def test_what_failed_without_its_commit_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it made before it failed is on the disk, and is no finished piece."""
+    async with opened(tmp_path) as box:
+        written = asyncio.Event()
+
+        async def never(*_: object) -> bool:
+            written.set()
+            await asyncio.Event().wait()
+            return False
+
+        monkeypatch.setattr(JobStore, "finish", never)
+        stored = await box.submit("explode", 3)
+        await asyncio.wait_for(written.wait(), 10)
+    monkeypatch.undo()
+    async with opened(tmp_path) as box:
+        done = await box.ended(stored)
+        assert (done.state, done.attempt, done.outputs) == (State.FAILED, 2, ())
 
 
 async def test_draining_lets_running_jobs_finish_and_leaves_the_queue(tmp_path: Path) -> None:

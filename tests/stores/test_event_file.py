@@ -6,11 +6,13 @@ import numpy as np
 
 from server.audio import formats
 from server.audio.waveform import to_pcm16
+from server.errors import ContinuoError
 from server.events import (
     AudioChunk,
     Completed,
     Document,
     Event,
+    Failed,
     Pace,
     Progress,
     Queued,
@@ -18,10 +20,11 @@ from server.events import (
     Warning,
 )
 from server.stores.event_file import (
-    count_events,
+    Summary,
     parts_of,
     read_events,
     stem_name,
+    summarize,
     take_name,
     write_events,
 )
@@ -72,7 +75,9 @@ def same(event: Event, original: Event) -> None:
 def test_it_is_counted_without_its_sound(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / take_name(0, "wav")).unlink()
-    assert count_events(tmp_path) == (len(EVENTS), (Warning("w", "careful"),))
+    assert summarize(tmp_path) == Summary(len(EVENTS), True, (Warning("w", "careful"),))
+    write_events(tmp_path, [*EVENTS[:-1], Failed(ContinuoError("no"))])
+    assert not summarize(tmp_path).is_completed
 
 
 def test_a_job_that_kept_nothing_tells_nothing(tmp_path: Path) -> None:

@@ -61,18 +61,19 @@ async def test_what_is_stored_comes_back_as_it_was(store: JobStore) -> None:
 
 async def test_a_job_lives_from_queue_to_end_once(store: JobStore) -> None:
     (stored,) = await store.add([new(1)])
-    assert await store.start(stored.id, 1)
-    assert not await store.start(stored.id, 2)
+    assert await store.start(stored.id, 1, 32_000, 1)
+    assert not await store.start(stored.id, 2, 8000, 2)
     warned = (Warning("w", "careful"),)
     done = Ending(State.COMPLETED, 9, 100.0, ("take-0.wav",), warned)
     assert await store.finish(stored.id, done, HOUR)
     for late in (State.FAILED, State.CANCELLED, State.COMPLETED):
         assert not await store.finish(stored.id, Ending(late), HOUR)
-    assert not await store.start(stored.id, 2)
+    assert not await store.start(stored.id, 2, 8000, 2)
     assert not await store.requeue(stored.id)
     last = await get(store, 1)
     assert (last.state, last.outputs, last.warnings) == (State.COMPLETED, ("take-0.wav",), warned)
     assert (last.num_events, last.progress) == (9, 100.0)
+    assert (last.sample_rate, last.channels) == (32_000, 1)
     assert last.ended_at is not None
     assert last.expires_at == last.ended_at + HOUR
 
@@ -93,7 +94,7 @@ async def test_each_model_has_its_queue_in_the_order_of_submission(store: JobSto
     while (head := await store.next_queued("ticking")) is not None:
         assert await store.num_queued("ticking", before=head.number) == 0
         order += numbers([head])
-        await store.start(head.id, 1)
+        await store.start(head.id, 1, 8000, 2)
     assert order == [3, 2, 1]
     assert await store.num_queued("other") == 1
 
@@ -101,7 +102,7 @@ async def test_each_model_has_its_queue_in_the_order_of_submission(store: JobSto
 async def test_running_ones_are_found_and_queued_again(store: JobStore) -> None:
     await store.add([new(n) for n in (1, 2, 3, 4)])
     for number in (3, 1, 2):
-        await store.start(new(number).id, 1)
+        await store.start(new(number).id, 1, 8000, 2)
     await store.finish(new(3).id, Ending(State.FAILED), HOUR)
     running = await store.running()
     assert numbers(running) == [1, 2]

@@ -20,7 +20,7 @@ def build(name: str, options: ModelOptions, num_slots: int, report: Report) -> R
     """The model `name`, ready to run. Blocking. Raises `Unavailable` with the remedy."""
     device = choose_device(options.device)
     dtype = choose_dtype(options.precision, device)
-    places = Places(options.models_dir, report)
+    places = Places(options.models_dir, report, options.may_download(name))
     folder = options.checkpoints.get(name) or places.find(name)
     report(f"reading the weights of {name}")
     try:

@@ -27,6 +27,14 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
+def give_back_memory() -> None:
+    """Let others have what torch keeps for tensors to come."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
 def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
     """auto is what the reference runs: fp16 on CUDA, fp32 elsewhere. Raises `Unavailable`."""
     if wanted == "auto":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -16,6 +16,7 @@ from server.events import ModelEvent
 from server.generation import GenerationRequest
 from server.models.base import Availability, Model, ModelInfo, ModelOptions
 from server.models.musicgen.engine import Engine
+from server.models.musicgen.footprint import Footprint, judge, width_bytes
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
 from server.models.musicgen.wish import Sampling, Wish
@@ -41,6 +42,7 @@ class MusicGen(Model):
         self._options = options
         self._engine: Engine | None = None
         self._config: MusicGenConfig | None = None
+        self._footprint: Footprint | None = None
         #: Once it is loaded, what refuses a prompt of too many tokens.
         self._check_prompt: Callable[[str], None] = lambda prompt: None
 
@@ -71,9 +73,17 @@ class MusicGen(Model):
         async for event in self._perform(self._wish(request)):
             yield event
 
+    def needed_bytes(self) -> int:
+        if self._footprint is None:
+            self._footprint = self._judge()
+        return self._footprint.num_bytes(width_bytes(self._options), self.capacity)
+
     async def close(self) -> None:
+        self._check_prompt = lambda prompt: None  # or it would keep the runner
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
+            self._engine = None
+            await asyncio.to_thread(_give_back_memory)
 
     async def _perform(self, wish: Wish) -> AsyncGenerator[ModelEvent, None]:
         assert self._engine is not None, "load comes before generate"
@@ -90,7 +100,17 @@ class MusicGen(Model):
         needs_no_search = self._config is not None or self._info.name in self._options.checkpoints
         if needs_no_search or not self._installed.available:
             return self._installed
-        return _weights_at_hand(self._info.name, self._options.models_dir)
+        return _weights_at_hand(self._info.name, self._options)
+
+    def _judge(self) -> Footprint:
+        name = self._info.name
+        folder = self._options.checkpoints.get(name)
+        if folder is None and self._installed.available:
+            from server.models.musicgen.checkpoint.places import Places
+
+            with suppress(Unavailable):
+                folder = Places(self._options.models_dir, _say_nothing).local(name)
+        return judge(name, folder)
 
     def _wish(self, request: GenerationRequest) -> Wish:
         config = self._loaded_config
@@ -126,6 +146,7 @@ class MusicGen(Model):
         runner = build(self._info.name, self._options, self.capacity, self._report)
         self._config = runner.config
         self._check_prompt = runner.check_prompt
+        self.memory_bytes = runner.memory_bytes
         self._check_channels(runner.config)
         return runner
 
@@ -163,16 +184,22 @@ def _installed() -> Availability:
     )
 
 
-def _weights_at_hand(name: str, models_dir: Path) -> Availability:
+def _weights_at_hand(name: str, options: ModelOptions) -> Availability:
     """Whether there are weights, or may be after a download; asks no network."""
-    from huggingface_hub import constants  # quick; the rest of it is not
-
-    if not constants.HF_HUB_OFFLINE:
-        return Availability()
     from server.models.musicgen.checkpoint.places import Places
 
-    lacking = Places(models_dir, lambda activity: None).lacking(name)
+    lacking = Places(options.models_dir, _say_nothing, options.may_download(name)).lacking(name)
     return Availability() if lacking is None else Availability(lacking.reason, lacking.remedy)
+
+
+def _say_nothing(activity: str) -> None:
+    """A look at the disk is no news."""
+
+
+def _give_back_memory() -> None:
+    from server.models.musicgen.devices import give_back_memory
+
+    give_back_memory()
 
 
 def _explain(error: Exception, wish: Wish) -> ContinuoError:

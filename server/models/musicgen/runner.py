@@ -65,6 +65,13 @@ class Runner:
         self._texts: TextBatch | None = None
         self._texts_of: list[Sequence] = []
 
+    @property
+    def memory_bytes(self) -> int:
+        """What it holds: weights, and the keys and values of all slots."""
+        modules = (self._model, self._codec, self._text_encoder.model)
+        weights = (weight for module in modules for weight in module.parameters())
+        return sum(weight.nbytes for weight in weights) + self._cache.num_bytes
+
     def check_prompt(self, prompt: str) -> None:
         """Raise `TooLarge` if it can never be read. For any thread."""
         self._text_encoder.tokens(prompt)

@@ -18,7 +18,7 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 
 from tests.live import ROUTE, Live, live, open_stream, parse, read_until, until
 from tests.models.musicgen.fake_hub import hub
-from tests.models.tiny_musicgen import FIXTURES, TINY_NAME, tiny_checkpoints
+from tests.models.tiny_musicgen import FIXTURES, STEREO_NAME, TINY_NAME, tiny_checkpoints
 from tests.process import Process, running
 
 
@@ -179,3 +179,24 @@ def activities(server: Process) -> set[str]:
         assert time.monotonic() < deadline, server.log
         time.sleep(0.1)
     return told
+
+
+def test_a_request_downloads_what_it_may_and_is_told(tmp_path: Path) -> None:
+    folders = {"HF_HOME": str(tmp_path / "hf"), "MODELS_DIR": str(tmp_path / "none")}
+    allowed = {"ALLOW_DOWNLOADS": "true", "ALLOWED_MODELS": TINY_NAME, "WAITING_PLACES": "1"}
+    with hub(TINY_NAME, FIXTURES / "mono" / "huggingface", pause_seconds=0.7) as address:
+        network = {"HF_ENDPOINT": address, "GOMP_SPINCOUNT": "1000"}
+        with running(tmp_path, **folders, **allowed, **network) as server:
+            refused = ask(server, model=STEREO_NAME)
+            assert refused.status_code == 503
+            assert f"`hf download {STEREO_NAME}`" in refused.json()["message"]
+            events = parse(ask(server, model=TINY_NAME).content)
+    told = {event["activity"] for event in events if event["event"] == "queued"}
+    assert any(f"downloading {TINY_NAME}: " in activity for activity in told), told
+    assert events[-1]["event"] == "completed"
+
+
+def ask(server: Process, **body: object) -> httpx.Response:
+    return httpx.post(
+        server.url + ROUTE, json={"description": "x", "duration": 1, **body}, timeout=60
+    )

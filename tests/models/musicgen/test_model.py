@@ -223,6 +223,21 @@ class TestAvailability:
         options = ModelOptions(models_dir=offline, checkpoints={"mine": FIXTURES})
         assert MusicGen("mine", options).info.availability.available
 
+    async def test_what_a_request_may_not_download_is_unavailable_until_it_is_there(
+        self, tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        options = ModelOptions(models_dir=tmp_path, downloads=frozenset({STEREO_NAME}))
+        model = MusicGen(TINY_NAME, options)
+        found = model.info.availability
+        assert "ALLOW_DOWNLOADS" in found.reason
+        assert f"`hf download {TINY_NAME}`" in found.remedy
+        with pytest.raises(Unavailable, match="ALLOW_DOWNLOADS"):
+            await model.load()
+        assert MusicGen(STEREO_NAME, options).info.availability.available
+        tiny_checkpoints(tmp_path)
+        assert model.info.availability.available
+
     def test_where_downloads_are_allowed_it_is_available(
         self, offline: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

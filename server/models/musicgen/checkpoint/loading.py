@@ -178,6 +178,7 @@ def _complete(
     codec: Codec,
     text_encoder: TextEncoder,
 ) -> Checkpoint:
+    text_encoder.model.tie_weights()  # or a device gets its table of words twice
     for module in (model, codec, text_encoder.model):
         module.requires_grad_(False).eval()
     return Checkpoint(config, model, codec, text_encoder)

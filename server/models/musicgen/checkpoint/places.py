@@ -28,34 +28,44 @@ LAYOUTS = (
 SMALL = (".json", ".model", ".txt")
 #: Names that a repository had before it moved.
 MOVED = {"t5-base": "google-t5/t5-base"}
+FORBIDDEN = "a request may not start that, by ALLOW_DOWNLOADS and ALLOWED_MODELS"
 REPORT_STEP_PERCENT = 5
 
 
 class Places:
-    """Finds the folder of a published name; downloads it where it is nowhere else."""
+    """Finds the folder of a published name; downloads it where it is nowhere else, if it may."""
 
-    def __init__(self, models_dir: Path, report: Report) -> None:
+    def __init__(self, models_dir: Path, report: Report, may_download: bool = True) -> None:
         self._models_dir = models_dir
         self._report = report
+        self._may_download = may_download
 
     def find(self, name: str, beside: Path | None = None) -> Path:
         """The folder of `name`; `beside` is a folder next to which it may lie.
 
         Raises `Unavailable` with the command that fetches it.
         """
-        local = self._local(name, beside)
+        local = self.local(name, beside)
         return local if local is not None else self._download(name)
 
     def lacking(self, name: str) -> Unavailable | None:
         """Why `name` cannot be had, if that is clear without asking the hub: a look at the disk."""
         try:
-            if not constants.HF_HUB_OFFLINE or self._local(name, None) is not None:
+            if not self._forbidden or self.local(name) is not None:
                 return None
         except Unavailable as error:
             return error
-        return _missing(name, "HF_HUB_OFFLINE is set")
+        return _missing(name, self._forbidden)
 
-    def _local(self, name: str, beside: Path | None) -> Path | None:
+    @property
+    def _forbidden(self) -> str:
+        """Why nothing is downloaded; empty where it is."""
+        if constants.HF_HUB_OFFLINE:
+            return "HF_HUB_OFFLINE is set"
+        return "" if self._may_download else FORBIDDEN
+
+    def local(self, name: str, beside: Path | None = None) -> Path | None:
+        """The folder of `name`, if it is on this machine. Raises `Unavailable` if unreadable."""
         try:
             return self._searched(name, beside)
         except OSError as error:
@@ -73,8 +83,8 @@ class Places:
         return next((folder for folder in cached if folder and is_complete(folder)), None)
 
     def _download(self, name: str) -> Path:
-        if constants.HF_HUB_OFFLINE:
-            raise _missing(name, "HF_HUB_OFFLINE is set")
+        if self._forbidden:
+            raise _missing(name, self._forbidden)
         try:
             return self._fetch(MOVED.get(name, name))
         except Exception as error:  # of the hub, the network or the disk: each has its own types

@@ -1,0 +1,132 @@
+"""What a model is judged to take, what it takes, and what comes back."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra musicgen")
+pytest.importorskip("transformers", reason="needs the extra musicgen")
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from server.errors import Unavailable
+from server.models.base import ModelOptions
+from server.models.musicgen.footprint import judge, width_bytes
+from server.models.musicgen.model import MusicGen
+from server.models.musicgen.variants import VARIANTS
+from tests.models.conformance import events_of
+from tests.models.musicgen.test_memory_tables import Needs
+from tests.models.musicgen.test_model import request
+from tests.models.tiny_musicgen import FIXTURES, STEREO_NAME, TINY_NAME, tiny_checkpoints
+from tests.service.test_service import until
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(("width", "dtype"), [(4, torch.float32), (2, torch.float16)])
+def test_a_published_model_is_judged_by_its_shapes(
+    name: str, width: int, dtype: torch.dtype
+) -> None:
+    assert judge(name, None).num_bytes(width, 1) == Needs(VARIANTS[name], dtype).all
+
+
+@pytest.mark.parametrize("name", [TINY_NAME, STEREO_NAME])
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_what_is_on_the_disk_is_judged_by_it(tmp_path: Path, name: str, slots: int) -> None:
+    options = ModelOptions(models_dir=tiny_checkpoints(tmp_path), max_batch=slots, device="cpu")
+    model = MusicGen(name, options)
+    needed_bytes = model.needed_bytes()
+    await model.load()
+    assert model.memory_bytes <= needed_bytes <= 1.1 * model.memory_bytes
+    await model.close()
+
+
+async def test_audiocrafts_files_are_judged_by_their_size(tmp_path: Path) -> None:
+    folder = FIXTURES / "mono" / "audiocraft"
+    model = MusicGen("mine", ModelOptions(checkpoints={"mine": folder}, device="cpu"))
+    codec_and_t5_bytes = 670_000_000
+    assert codec_and_t5_bytes < model.needed_bytes() < codec_and_t5_bytes + 10_000_000
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\xff" * 20, b"\x02" + bytes(7) + b"[]"])
+def test_a_damaged_file_is_judged_as_published(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert judge(TINY_NAME, tmp_path) == judge(TINY_NAME, None)
+    assert judge("mine", tmp_path).num_bytes(4, 1) > 0
+
+
+def test_the_precision_counts() -> None:
+    widths = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+    for precision, width in widths.items():
+        assert width_bytes(ModelOptions(precision=precision)) == width
+    assert width_bytes(ModelOptions(device="cpu")) == 4
+    assert width_bytes(ModelOptions(device="cuda")) == 2
+
+
+WIDE = 60_000
+MEGABYTE = 10**6
+
+
+def wide_checkpoint(folder: Path) -> Path:
+    """The tiny mono model with feed-forwards so wide that its memory shows: 123 MB."""
+    shutil.copytree(FIXTURES / "mono" / "huggingface", folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["decoder"]["ffn_dim"] = WIDE
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    tensors = load_file(folder / "model.safetensors")
+    for name, tensor in tensors.items():
+        if name.endswith("fc1.weight"):
+            tensors[name] = torch.randn(WIDE, tensor.shape[1]) / 100
+        elif name.endswith("fc2.weight"):
+            tensors[name] = torch.randn(tensor.shape[0], WIDE) / 100
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+async def test_unloading_frees_memory_and_thread_each_time(tmp_path: Path) -> None:
+    folder = wide_checkpoint(tmp_path / "wide")
+    options = ModelOptions(checkpoints={"wide": folder}, device="cpu", max_batch=2)
+    warm = MusicGen(TINY_NAME, ModelOptions(models_dir=tiny_checkpoints(tmp_path / "tiny")))
+    await warm.load()  # torch is in memory now
+    await warm.close()
+    gc.collect()
+    before = resident_bytes()
+    gc.disable()  # unloading must not depend on it
+    try:
+        for _ in range(2):
+            model = MusicGen("wide", options)
+            await model.load()
+            await events_of(model, request(1))
+            assert resident_bytes() > before + 100 * MEGABYTE
+            assert model.memory_bytes > 120 * MEGABYTE
+            await model.close()
+            await until(lambda: resident_bytes() < before + 40 * MEGABYTE)
+            assert not [t for t in threading.enumerate() if t.name == "wide engine"]
+    finally:
+        gc.enable()
+
+
+async def test_a_load_that_fails_frees_what_it_had_read(tmp_path: Path) -> None:
+    folder = wide_checkpoint(tmp_path / "wide")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["decoder.lm_heads.0.weight"]
+    save_file(tensors, folder / "model.safetensors")
+    del tensors
+    before = resident_bytes()
+    model = MusicGen("wide", ModelOptions(checkpoints={"wide": folder}, device="cpu"))
+    with pytest.raises(Unavailable, match="lm_heads"):
+        await model.load()
+    await model.close()
+    gc.collect()
+    assert resident_bytes() < before + 40 * MEGABYTE
