@@ -17,11 +17,13 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parent.parent
+#: Reading gigabytes of weights is slow on some disks.
+START_SECONDS = 120
 
 
-def describe() -> str:
-    """The conditions of a run, on one line."""
-    names = ("uvicorn", "uvloop", "fastapi", "numpy")
+def describe(*more: str) -> str:
+    """The conditions of a run, on one line; `more` are packages that matter to it."""
+    names = ("uvicorn", "uvloop", "fastapi", "numpy", *more)
     packages = ", ".join(f"{name} {version(name)}" for name in names)
     python = platform.python_version()
     return f"{_processor()}, {os.cpu_count()} cores; Python {python}, {packages}"
@@ -49,8 +51,11 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(model: str, slots: int) -> Iterator[ServerProcess]:
-    """`python -m server` on a free port, quiet, with `slots` slots; ended at the end."""
+def serving(model: str, slots: int, **more: str) -> Iterator[ServerProcess]:
+    """`python -m server` on a free port, quiet, with `slots` slots; ended at the end.
+
+    `more` are settings by their environment names.
+    """
     port = _free_port()
     settings = {
         "EXTRA_MODELS": "sleeping=benchmarks.sleeping:Sleeping",
@@ -58,12 +63,13 @@ def serving(model: str, slots: int) -> Iterator[ServerProcess]:
         "MAX_BATCH": str(slots),
         "LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT),
+        **more,
     }
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "server", "--port", str(port)]
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **settings})
         try:
-            _wait_until_ready(port)
+            _wait_until_ready(port, process)
             yield ServerProcess(port, process.pid)
         finally:
             process.terminate()
@@ -78,8 +84,9 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(port: int) -> None:
-    for _ in range(300):
+def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1).close()
             return

@@ -9,7 +9,7 @@ import numpy as np
 
 from server.events import AudioChunk, ModelEvent, Progress
 from server.generation import GenerationRequest
-from server.models.base import Model, ModelInfo, ModelOptions
+from server.models.base import Model, ModelInfo, ModelOptions, Resources
 
 SAMPLE_RATE = 32_000
 #: Each second of music takes this long to "make".
@@ -29,7 +29,7 @@ class Sleeping(Model):
             code_licence="as Continuo",
             weights_licence="none",
         )
-        self.capacity = options.max_batch or 1
+        self.capacity = Resources(options.max_batch or 1)
         self._second = np.zeros((1, SAMPLE_RATE), np.float32)
 
     async def load(self) -> None:

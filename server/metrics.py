@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from server import __version__
 
@@ -10,6 +14,24 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 FACTORS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 5, 10)
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+
+
+class CountedElsewhere(Collector):
+    """A counter by model that is read, when asked for, where its things are counted."""
+
+    def __init__(self, name: str, help: str, registry: CollectorRegistry) -> None:
+        self._name, self._help = name, help
+        self._readings: dict[str, Callable[[], float]] = {}
+        registry.register(self)
+
+    def read(self, model: str, reading: Callable[[], float]) -> None:
+        self._readings[model] = reading
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._help, labels=["model"])
+        for model, reading in self._readings.items():
+            family.add_metric([model], reading())
+        return [family]
 
 
 class Metrics:
@@ -32,6 +54,32 @@ class Metrics:
         self.slots = Gauge("continuo_slots", "Slots the model has", ["model"], registry=registry)
         self.slots_used = Gauge(
             "continuo_slots_used", "Slots taken by running requests", ["model"], registry=registry
+        )
+        self.memory = Gauge(
+            "continuo_request_memory_bytes",
+            "Memory the model has for requests, beside its weights",
+            ["model"],
+            registry=registry,
+        )
+        self.memory_used = Gauge(
+            "continuo_request_memory_used_bytes",
+            "What running requests have reserved of it",
+            ["model"],
+            registry=registry,
+        )
+        self.batch_size = Gauge(
+            "continuo_batch_size",
+            "Requests in the latest decode step",
+            ["model"],
+            registry=registry,
+        )
+        self.decode_steps = CountedElsewhere(
+            "continuo_decode_steps_total", "Decode steps, each of a whole batch", registry
+        )
+        self.tokens = CountedElsewhere(
+            "continuo_tokens_total",
+            "Tokens drawn: one of each codebook, request and step",
+            registry,
         )
         self.waiting = Gauge(
             "continuo_waiting", "Requests that wait for a slot", ["model"], registry=registry

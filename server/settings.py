@@ -111,7 +111,7 @@ class Settings(BaseModel):
     )
     max_batch: int | None = _setting(
         None,
-        "requests a model works on at once; unset: the model's own",
+        "requests a model works on at once; unset: the model's own (MusicGen: 4, on CUDA 32)",
         "MAX_BATCH",
         ge=1,
         le=1024,

@@ -14,7 +14,7 @@ from loguru import logger
 from server.errors import ModelBroken, TooLarge, Unavailable
 from server.events import AudioChunk, Document, ModelEvent, Progress, Samples, Warning
 from server.generation import GenerationRequest
-from server.models.base import Availability, Control, Model, ModelInfo, ModelOptions
+from server.models.base import Availability, Control, Model, ModelInfo, ModelOptions, Resources
 from server.models.threaded import ThreadedModel
 
 SAMPLE_RATE = 8_000
@@ -221,15 +221,15 @@ class Weighted(Model):
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         self.info = info(name)
-        self.capacity = 4
+        self.capacity = Resources(4)
 
     async def load(self) -> None:
         """Nothing to load."""
 
-    def cost(self, request: GenerationRequest) -> int:
-        if request.num_seconds > self.capacity:
+    def cost(self, request: GenerationRequest) -> Resources:
+        if request.num_seconds > self.capacity.slots:
             raise TooLarge("duration_seconds", f"needs {request.num_seconds} slots; there are 4")
-        return request.num_seconds
+        return Resources(request.num_seconds)
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
         for second in range(request.num_seconds):

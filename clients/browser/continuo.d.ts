@@ -221,6 +221,7 @@ export interface Model {
   phase: string;
   activity: string;
   slots: number;
+  request_memory_bytes: number;
   abilities: string[];
   controls: Control[];
   sample_rate: number;

@@ -68,6 +68,7 @@ class ModelBody(BaseModel):
     memory_bytes: int = Field(description="held by it, or set aside for its load")
     needed_bytes: int = Field(description="memory it needs once it is loaded, judged beforehand")
     slots: int = Field(description="requests at once")
+    request_memory_bytes: int = Field(description="beside the weights; 0: not counted")
     abilities: list[str]
     controls: list[ControlBody]
     sample_rate: int
@@ -177,7 +178,8 @@ def _body(entry: Entry, default_model: str) -> ModelBody:
         activity=entry.activity,
         memory_bytes=entry.memory_bytes,
         needed_bytes=entry.needed_bytes,
-        slots=entry.model.capacity,
+        slots=entry.model.capacity.slots,
+        request_memory_bytes=entry.model.capacity.memory_bytes,
         abilities=sorted(info.abilities),
         controls=[_control(control) for control in info.controls],
         sample_rate=info.sample_rate,

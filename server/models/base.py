@@ -88,6 +88,34 @@ class ModelOptions:
         return self.downloads is None or name in self.downloads
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a model can give to requests, or what one takes of it: slots, each for a request at
+    work, and memory beside the weights, for models that count it."""
+
+    slots: int = 1
+    memory_bytes: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(self.slots + other.slots, self.memory_bytes + other.memory_bytes)
+
+    def fit(self, capacity: Resources) -> bool:
+        """Whether `capacity` has so much of each."""
+        return self.slots <= capacity.slots and self.memory_bytes <= capacity.memory_bytes
+
+
+NO_RESOURCES = Resources(slots=0)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """How a model that works in batches is doing: a batch is the requests of one decode step."""
+
+    batch_size: int = 0
+    num_steps: int = 0
+    num_tokens: int = 0
+
+
 class Model(Protocol):
     """A model: built with `(name, options)`, made ready by `load`, let go by `close`.
 
@@ -101,8 +129,8 @@ class Model(Protocol):
     """
 
     info: ModelInfo
-    #: Slots now; may shrink and grow while it runs.
-    capacity: int
+    #: What it has for requests now; may shrink and grow while it runs.
+    capacity: Resources
     #: What it is doing while it loads, in words ("downloading …: 40 %"); empty otherwise.
     activity: str = ""
     #: Memory of the device that it holds once it is loaded, or may come to hold at work; 0 where
@@ -120,12 +148,17 @@ class Model(Protocol):
         """What it would rather have, if there is so much, to serve several at once."""
         return self.needed_bytes()
 
+    def workload(self) -> Workload:
+        """How its batches are going, counted since it was loaded."""
+        return Workload()
+
     async def load(self) -> None:
         """Make ready: weights, devices, a first warm run. Raises `Unavailable` with a remedy."""
 
-    def cost(self, request: GenerationRequest) -> int:
-        """How many slots the request takes. Raises `TooLarge`, with the numbers."""
-        return 1
+    def cost(self, request: GenerationRequest) -> Resources:
+        """What the request takes. Raises `TooLarge`, with the numbers, if that is more than there
+        ever is. Before the model is loaded it may not know of memory: then it counts a slot."""
+        return Resources()
 
     def interpret(self, request: GenerationRequest) -> Mapping[str, object]:
         """What the model reads in the request, for the start event; quick, without side effects."""

@@ -10,7 +10,7 @@ from functools import partial
 from loguru import logger
 
 from server.errors import ContinuoError, UnknownModel, echo
-from server.models.base import Model, ModelInfo, ModelOptions
+from server.models.base import NO_RESOURCES, Model, ModelInfo, ModelOptions, Resources
 
 #: What serves a checkpoint that the operator gave as a folder.
 CHECKPOINT_MODEL = "server.models.musicgen.model:MusicGen"
@@ -81,9 +81,9 @@ class Entry:
         return self.model.activity or "loading"
 
     @property
-    def capacity(self) -> int:
+    def capacity(self) -> Resources:
         """What is on its way out still works for those whom it has accepted."""
-        return self.model.capacity if self.loaded else 0
+        return self.model.capacity if self.loaded else NO_RESOURCES
 
     @property
     def needed_bytes(self) -> int:

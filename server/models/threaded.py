@@ -14,7 +14,7 @@ from loguru import logger
 
 from server.events import ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import Model, ModelInfo, ModelOptions
+from server.models.base import Model, ModelInfo, ModelOptions, Resources
 
 #: How long a thread may take to end its last step.
 CLOSE_SECONDS = 10.0
@@ -29,8 +29,9 @@ class ThreadedModel(Model):
 
     def __init__(self, info: ModelInfo, options: ModelOptions, default_capacity: int = 1) -> None:
         self.info = info
-        self.capacity = options.max_batch or default_capacity
-        self._threads = ThreadPoolExecutor(self.capacity, thread_name_prefix=info.name)
+        num_slots = options.max_batch or default_capacity
+        self.capacity = Resources(num_slots)
+        self._threads = ThreadPoolExecutor(num_slots, thread_name_prefix=info.name)
 
     @abstractmethod
     def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:

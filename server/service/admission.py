@@ -1,4 +1,4 @@
-"""Who runs and who waits: one waiting room a model, first come first served, weighted by cost."""
+"""Who runs and who waits: one waiting room a model, first come first served, by what each takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from server.errors import Busy
+from server.models.base import NO_RESOURCES, Resources
 
 #: Said to a refused client while nothing is known yet about how long a generation takes.
 UNKNOWN_RETRY_SECONDS = 5
@@ -19,10 +20,10 @@ NEWEST_WEIGHT = 0.3
 class Ticket:
     """One request's place in the room: waiting, then admitted, then gone.
 
-    It holds the slots of one take, and of more while it is `widen`ed.
+    It holds what one take costs, and more takes while it is `widen`ed.
     """
 
-    def __init__(self, room: WaitingRoom, cost: int, audio_seconds: float) -> None:
+    def __init__(self, room: WaitingRoom, cost: Resources, audio_seconds: float) -> None:
         self.cost = cost
         self.num_takes = 1
         self.audio_seconds = audio_seconds
@@ -57,18 +58,19 @@ class Ticket:
         return True
 
     @property
-    def slots(self) -> int:
-        return self.cost * self.num_takes
+    def held(self) -> Resources:
+        """What it holds once it is admitted."""
+        return sum([self.cost] * self.num_takes, NO_RESOURCES)
 
     def widen(self) -> bool:
-        """Take the slots of one more take, if they are free and nobody waits for them."""
+        """Take what one more take costs, if it is free and nobody waits for it."""
         if not self._room.has_spare(self.cost):
             return False
         self.num_takes += 1
         return True
 
     def narrow(self, to: int) -> None:
-        """Give back the slots of all takes but `to`."""
+        """Give back what all takes but `to` cost."""
         if to < self.num_takes:
             self.num_takes = to
             self._room.admit()
@@ -89,11 +91,11 @@ class Ticket:
 class WaitingRoom:
     """The only queue there is before a model.
 
-    `capacity` is asked anew each time, since a model's slots may shrink and grow while it runs, and
-    are none until it is loaded.
+    `capacity` is asked anew each time, since what a model has may shrink and grow while it runs,
+    and is nothing until it is loaded.
     """
 
-    def __init__(self, capacity: Callable[[], int]) -> None:
+    def __init__(self, capacity: Callable[[], Resources]) -> None:
         self._capacity = capacity
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
@@ -108,15 +110,16 @@ class WaitingRoom:
         return len(self._running)
 
     @property
-    def slots_used(self) -> int:
-        return sum(ticket.slots for ticket in self._running)
+    def used(self) -> Resources:
+        """What the running requests hold together."""
+        return sum((ticket.held for ticket in self._running), NO_RESOURCES)
 
-    def has_spare(self, cost: int) -> bool:
-        """Whether slots are free that nobody waits for."""
-        return not self._waiting and cost <= self._capacity() - self.slots_used
+    def has_spare(self, cost: Resources) -> bool:
+        """Whether so much is free that nobody waits for."""
+        return not self._waiting and (self.used + cost).fit(self._capacity())
 
-    def enter(self, cost: int, audio_seconds: float, places: float) -> Ticket:
-        """Take slots, or else a place to wait if fewer than `places` are taken.
+    def enter(self, cost: Resources, audio_seconds: float, places: float) -> Ticket:
+        """Take what it costs, or else a place to wait if fewer than `places` are taken.
 
         A client that stops its music and at once asks for other would find its own slot taken:
         requests that are leaving therefore make as many places. Raises `Busy`. Never awaits, so no
@@ -135,7 +138,7 @@ class WaitingRoom:
     def admit(self) -> None:
         """Admit from the front, and only from the front, whatever now fits."""
         now = time.monotonic()
-        while self._waiting and self._waiting[0].cost <= self._capacity() - self.slots_used:
+        while self._waiting and (self.used + self._waiting[0].cost).fit(self._capacity()):
             ticket = self._waiting.pop(0)
             self._running.append(ticket)
             ticket.admit(now)
@@ -161,7 +164,7 @@ class WaitingRoom:
         """Play the room forward at the average speed seen so far, a slot a request."""
         if self._wall_per_audio is None:
             return None
-        slots = max(1, self._capacity())
+        slots = max(1, self._capacity().slots)
         remaining = sorted(self._remaining_seconds(running) for running in self._running)
         free_in = ([0.0] * slots + remaining)[-slots:]
         for waiting in self._waiting:

@@ -28,6 +28,7 @@ from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job
 from server.service.limits import resolve
 from server.service.loading import RETRY_SECONDS, Loader
+from server.service.readings import watch
 from server.service.takes import perform
 
 QUEUE_TICK_SECONDS = 1.0
@@ -103,10 +104,8 @@ class GenerationService:
         """The waiting room before a model."""
         name = entry.name
         if name not in self._rooms:
-            room = self._rooms[name] = WaitingRoom(lambda: entry.capacity)
-            self.metrics.slots.labels(name).set_function(lambda: entry.capacity)
-            self.metrics.slots_used.labels(name).set_function(lambda: room.slots_used)
-            self.metrics.waiting.labels(name).set_function(lambda: room.num_waiting)
+            self._rooms[name] = room = WaitingRoom(lambda: entry.capacity)
+            watch(self.metrics, entry, room)
         return self._rooms[name]
 
     def load(self, entry: Entry) -> None:

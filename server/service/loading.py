@@ -151,7 +151,7 @@ class Loader:
         self._metrics.loads.labels(entry.name, "ready").inc()
         entry.phase, entry.last_used_at = Phase.READY, time.monotonic()
         room = self._room(entry)
-        logger.info("Model {} is ready, {} slot(s)", entry.name, entry.capacity)
+        logger.info("Model {} is ready, {} slot(s)", entry.name, entry.capacity.slots)
         room.admit()
 
     async def _give_up(self, entry: Entry, error: ContinuoError) -> None:

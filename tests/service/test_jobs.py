@@ -17,6 +17,7 @@ from server.events import (
     Warning,
 )
 from server.generation import GenerationRequest
+from server.models.base import Resources
 from server.service.admission import WaitingRoom
 from server.service.jobs import EventLog, Job, State
 from tests.fakes import info, tone
@@ -24,7 +25,7 @@ from tests.fakes import info, tone
 
 def make_job(num_takes: int = 1) -> Job:
     request = GenerationRequest("x", model="fake", duration_seconds=2, seed=1, num_takes=num_takes)
-    ticket = WaitingRoom(lambda: 1).enter(1, 2, places=0)
+    ticket = WaitingRoom(lambda: Resources(1)).enter(Resources(1), 2, places=0)
     return Job(request, info("fake"), "test", ticket)
 
 

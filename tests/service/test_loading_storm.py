@@ -103,7 +103,7 @@ async def assert_nothing_is_left(service: GenerationService) -> None:
         await asyncio.wait_for(service.loader.settled(entry), LONGEST_WAIT_SECONDS)
         room = service.room(entry)
         assert (entry.phase, entry.memory_bytes) == (Phase.UNLOADED, 0)
-        assert (room.num_running, room.num_waiting, room.slots_used) == (0, 0, 0)
+        assert (room.num_running, room.num_waiting, room.used.slots) == (0, 0, 0)
     assert not Heavy.held
     assert not service._pumps
     assert not service._jobs

@@ -10,6 +10,7 @@ from server.app import create_service
 from server.errors import Busy, Draining, Loading, ModelBroken, Unavailable
 from server.events import Cancelled, Completed, Failed
 from server.generation import GenerationRequest
+from server.models.base import NO_RESOURCES
 from server.models.registry import Phase
 from server.service import loading
 from server.service.generation import GenerationService
@@ -180,4 +181,4 @@ async def test_nothing_is_left_behind(service: GenerationService) -> None:
         await asyncio.wait_for(service._idle.wait(), 5)
     assert not service._jobs
     assert service._idle.is_set()
-    assert service.room(service.registry.entry("ticking")).slots_used == 0
+    assert service.room(service.registry.entry("ticking")).used == NO_RESOURCES

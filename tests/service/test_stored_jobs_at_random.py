@@ -76,7 +76,7 @@ class Story:
         assert Ticking.active == 0
         assert not self.box.service._jobs
         room = self.box.service.room(self.box.service.registry.entry("ticking"))
-        assert (room.num_waiting, room.slots_used) == (0, 0)
+        assert (room.num_waiting, room.used.slots) == (0, 0)
         folders = {path.name for path in self._folder.iterdir() if path.is_dir()}
         assert not folders & (self._deleted | self._cancelled)
         await self._stack.aclose()

@@ -91,7 +91,7 @@ async def test_takes_yield_to_whoever_waits() -> None:
     assert isinstance(await outcome(other), Completed)
     assert not takes.finished
     assert isinstance(await outcome(takes), Completed)
-    await until(lambda: not service.room(service.registry.entry("ticking")).slots_used)
+    await until(lambda: not service.room(service.registry.entry("ticking")).used.slots)
     await service.close()
 
 
@@ -118,9 +118,9 @@ async def test_as_many_as_the_cost_of_each_allows() -> None:
     job = service.submit(request, "test", places=0)
     room = service.room(service.registry.entry("weighted"))
     await until(lambda: job.log.chunks(0))
-    assert room.slots_used == 4  # two takes of two slots
+    assert room.used.slots == 4  # two takes of two slots
     assert isinstance(await outcome(job), Completed)
-    await until(lambda: not room.slots_used)
+    await until(lambda: not room.used.slots)
     await service.close()
 
 
@@ -132,7 +132,7 @@ async def test_a_take_that_fails_ends_all(slots: int) -> None:
     assert isinstance(last, Failed)
     assert last.error.code == "generation_failed"
     await until(lambda: Ticking.active == 0 and not service._pumps)
-    assert service.room(service.registry.entry("ticking")).slots_used == 0
+    assert service.room(service.registry.entry("ticking")).used.slots == 0
     service.end(job)
     await service.close()
 
@@ -146,7 +146,7 @@ async def test_cancelling_ends_all(slots: int) -> None:
     assert await asyncio.wait_for(outcome(job), 5) == Cancelled("enough")
     assert Ticking.active == 0
     await until(lambda: not service._pumps)
-    assert service.room(service.registry.entry("ticking")).slots_used == 0
+    assert service.room(service.registry.entry("ticking")).used.slots == 0
     service.end(job)
     await service.close()
 

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from loguru import logger
 
 from server.errors import Unavailable
-from server.models.base import ModelOptions
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
-from server.models.musicgen.checkpoint.loading import load
+from server.models.base import ModelOptions, Resources
+from server.models.memory import in_words
+from server.models.musicgen.backend import Backend
+from server.models.musicgen.capacity import default_slots, measure
+from server.models.musicgen.checkpoint.config import MusicGenConfig, WrongCheckpoint
+from server.models.musicgen.checkpoint.loading import Checkpoint, load
 from server.models.musicgen.checkpoint.places import Places, Report, fetch_command, unreadable
 from server.models.musicgen.devices import choose_device, choose_dtype
 from server.models.musicgen.failures import is_out_of_memory
+from server.models.musicgen.kv_cache import KVMemory, TextMemory
 from server.models.musicgen.runner import Runner
+from server.models.musicgen.wish import Sampling, Wish
+
+WARM_UP_FRAMES = 10
 
 
-def build(name: str, options: ModelOptions, num_slots: int, report: Report) -> Runner:
-    """The model `name`, ready to run. Blocking. Raises `Unavailable` with the remedy."""
+def build(name: str, options: ModelOptions, granted_bytes: int | None, report: Report) -> Runner:
+    """The model `name`, ready to run within `granted_bytes`. Blocking.
+
+    Raises `Unavailable` with the remedy.
+    """
     device = choose_device(options.device)
     dtype = choose_dtype(options.precision, device)
     places = Places(options.models_dir, report, options.may_download(name))
@@ -25,7 +36,11 @@ def build(name: str, options: ModelOptions, num_slots: int, report: Report) -> R
     report(f"reading the weights of {name}")
     try:
         checkpoint = load(folder, partial(places.find, beside=folder))
-        runner = Runner(checkpoint, num_slots, device, dtype, options.first_audio_seconds)
+        backend = _backend(checkpoint, device, dtype)
+        runner = Runner(checkpoint, backend, device, options.first_audio_seconds)
+        report("warming up")
+        runner.warm_up(_short_wish(runner.config))
+        runner.capacity = _capacity(runner, device, options.max_batch, granted_bytes)
     except WrongCheckpoint as error:
         raise _unusable(error.name or name, error, own=name in options.checkpoints) from error
     except OSError as error:
@@ -34,11 +49,13 @@ def build(name: str, options: ModelOptions, num_slots: int, report: Report) -> R
         if not is_out_of_memory(error):
             raise
         raise Unavailable(
-            f"{name} does not fit into the memory of {device.type} with {num_slots} slot(s) in "
-            f"{dtype}",
-            "Lower MAX_BATCH, set PRECISION=fp16 or bf16, or choose a smaller model",
+            f"{name} does not fit into the memory of {device.type} in {dtype}",
+            "Set PRECISION=fp16 or bf16, or choose a smaller model",
         ) from error
-    logger.info("Model {} runs on {} in {}", name, device, dtype)
+    logger.info(
+        "Model {} runs on {} in {}; {} for requests",
+        name, device, dtype, in_words(runner.capacity.memory_bytes),
+    )  # fmt: skip
     return runner
 
 
@@ -48,3 +65,26 @@ def _unusable(name: str, error: WrongCheckpoint, own: bool) -> Unavailable:
     if own and error.name is None:
         remedy = "Put whole files of a MusicGen into the folder"
     return Unavailable(f"the files of {name} cannot be used: {error}", remedy)
+
+
+def _backend(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
+) -> Backend[KVMemory, TextMemory]:
+    """What computes the language model on `device`."""
+    checkpoint.language_model.place(device, dtype)
+    return checkpoint.language_model
+
+
+def _capacity(
+    runner: Runner, device: torch.device, max_batch: int | None, granted_bytes: int | None
+) -> Resources:
+    num_slots = default_slots(device.type == "cuda", max_batch)
+    most_bytes = runner.most_bytes(num_slots)
+    if granted_bytes is not None:
+        most_bytes = min(most_bytes, granted_bytes - runner.weights_bytes)
+    return measure(device, num_slots, max(0, most_bytes))
+
+
+def _short_wish(config: MusicGenConfig) -> Wish:
+    window = config.window_frames
+    return Wish("music", WARM_UP_FRAMES, window, window // 2, 0, Sampling(), config.guidance)

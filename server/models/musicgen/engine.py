@@ -1,33 +1,45 @@
 """The engine: one thread that makes the music of all requests, step by step.
 
-Each turn of its loop: evict, admit, prefill, decode step, emit. A request joins at the next turn,
-and leaves at the one after it is done or its client is gone. Nothing here needs torch.
+Each turn of its loop: evict, admit, join, read ahead, decode step, emit. A request joins as soon as
+there is room for it and its text is read, and leaves at the turn after it is done or its client is
+gone; nobody waits for anybody. Nothing here needs torch.
 """
 
 from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from server.errors import ContinuoError, Interrupted, ModelBroken
-from server.events import AudioChunk, Progress
+from server.models.base import NO_RESOURCES, Resources, Workload
 from server.models.musicgen.outbox import Outbox
+from server.models.musicgen.reading_pace import ReadingPace
 from server.models.musicgen.scheduler import Generation, Scheduler
 from server.models.musicgen.wish import Wish
 
 if TYPE_CHECKING:
     from server.models.musicgen.runner import Performance, Runner
+    from server.models.musicgen.studio import Take
 
 #: A daemon thread: a download that hangs must not keep the process from ending.
 CLOSE_SECONDS = 10.0
 UNLOADED = "the model is being unloaded"
-Explain = Callable[[Exception, Wish], ContinuoError]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What an exception means: the error for whoever asked, and whether memory ran out."""
+
+    explain: Callable[[Exception, Wish], ContinuoError]
+    is_out_of_memory: Callable[[BaseException], bool]
 
 
 class Engine:
@@ -36,17 +48,22 @@ class Engine:
     def __init__(
         self,
         name: str,
-        num_slots: int,
         build: Callable[[], Runner],
-        explain: Explain,
+        words: Words,
+        on_capacity: Callable[[Resources], None] = lambda capacity: None,
     ) -> None:
-        """`build` loads the model, on the engine's own thread; `explain` puts errors into words."""
+        """`build` loads the model, on the engine's own thread. `on_capacity` is told, there too,
+        what there is for requests whenever that has changed."""
         self.ready: Future[None] = Future()
         self.ready.set_running_or_notify_cancel()  # who stops waiting for it does not stop it
-        self._scheduler = Scheduler(num_slots)
+        self.workload = Workload()
+        self._scheduler = Scheduler(NO_RESOURCES)
         self._build = build
-        self._explain = explain
+        self._words = words
+        self._on_capacity = on_capacity
+        self._reading_pace = ReadingPace()
         self._news = threading.Condition()
+        self._woken = False
         self._arrived: list[Generation] = []
         self._closing = False
         self._end_error: ContinuoError | None = None
@@ -58,14 +75,14 @@ class Engine:
         """Slots that are taken."""
         return len(self._scheduler.running)
 
-    def submit(self, wish: Wish, outbox: Outbox) -> Generation:
-        """Join at the next turn of the loop; events come to `outbox`."""
-        generation = Generation(wish, outbox)
+    def submit(self, wish: Wish, cost: Resources, outbox: Outbox) -> Generation:
+        """Join as soon as there is room for what it costs; events come to `outbox`."""
+        generation = Generation(wish, cost, outbox)
         with self._news:
             end = Interrupted(UNLOADED) if self._closing else self._end_error
             if end is None:
                 self._arrived.append(generation)
-                self._news.notify()
+                self._wake()
         if end is not None:
             outbox.close(end)
         return generation
@@ -73,39 +90,54 @@ class Engine:
     def cancel(self, generation: Generation) -> None:
         """Leave at the next turn of the loop; its outbox is closed then."""
         generation.cancelled = True
-        with self._news:
-            self._news.notify()
+        self._wake()
 
     def close(self) -> None:
         """End the thread, and with an error whatever still runs. Blocks until it is done."""
         with self._news:
             self._closing = True
-            self._news.notify()
+            self._wake()
         self._thread.join(CLOSE_SECONDS)
+
+    def _wake(self) -> None:
+        """There is something new to do."""
+        with self._news:
+            self._woken = True
+            self._news.notify()
 
     # ── on the engine's thread ───────────────────────────────────────────────────────────────
 
     def _live(self) -> None:
         try:
             self._runner = self._build()
+            self._runner.on_news = self._wake
+            self._scheduler = Scheduler(self._runner.capacity)
+            self._on_capacity(self._scheduler.capacity)
         except BaseException as error:
             self.ready.set_exception(error)
             return
         self.ready.set_result(None)
         end: ContinuoError = Interrupted(UNLOADED)
         try:
-            while self._wait_for_work():
-                self._turn()
+            worked = False
+            while self._take_news(wait=not worked):
+                worked = self._turn()
         except Exception:
             logger.exception("The engine {} cannot go on", self._thread.name)
             end = ModelBroken("the engine failed; only a restart of the process can mend it")
         self._end(end)
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
+        """Whether there was anything to do; if not, only news can change that."""
         self._evict()
         self._admit()
-        self._prefill()
-        self._decode_step()
+        self._join()
+        has_read = self._read_ahead()
+        stepping = self._decode_step()
+        has_sound = self._emit()
+        for generation in (*stepping, *self._scheduler.waiting):
+            generation.post_progress()
+        return has_read or has_sound or bool(stepping)
 
     def _end(self, error: ContinuoError) -> None:
         with self._news:
@@ -113,89 +145,138 @@ class Engine:
             waiting, self._arrived = self._arrived, []
         for generation in [*self._scheduler.everyone, *waiting]:
             generation.outbox.close(error)
+        self._runner.close()
         del self._runner
 
-    def _wait_for_work(self) -> bool:
-        """Take in what arrived; False when it is time to end."""
+    def _take_news(self, wait: bool) -> bool:
+        """Take in what arrived, after waiting for it if asked to; False when it is time to end."""
         with self._news:
-            while not (self._closing or self._arrived) and self._scheduler.idle:
+            while wait and not self._woken:
                 self._news.wait()
+            self._woken = False
             for generation in self._arrived:
                 self._scheduler.add(generation)
             self._arrived.clear()
             return not self._closing
 
     def _evict(self) -> None:
-        for generation in self._scheduler.leave_waiting():
-            generation.outbox.close()
-        for generation in [each for each in self._scheduler.running if each.done]:
-            self._leave(generation)
-            generation.outbox.close()
+        for generation in self._scheduler.everyone:
+            if generation.done:
+                self._leave(generation)
+                generation.outbox.close()
 
     def _admit(self) -> None:
         while (generation := self._scheduler.admit()) is not None:
             self._attempt([generation], partial(self._begin, generation))
 
-    def _prefill(self) -> None:
-        for generation in list(self._scheduler.running):
-            if _performing(generation).begins_window and not generation.done:
-                self._attempt([generation], partial(self._begin_window, generation))
-
-    def _decode_step(self) -> None:
-        """A step of everyone. Who has just begun takes part; who has just ended leaves first."""
-        self._evict()
-        running = list(self._scheduler.running)
-        if not running or any(_performing(each).begins_window for each in running):
-            return
-        if self._attempt(running, partial(self._step, running)):
-            for generation in running:
-                self._attempt([generation], partial(self._emit, generation))
-
     def _begin(self, generation: Generation) -> None:
         generation.performance = self._runner.begin(generation.wish)
 
-    def _begin_window(self, generation: Generation) -> None:
-        slot = self._scheduler.running.index(generation)
-        self._runner.prefill(_performing(generation).sequence, slot)
-        self._emit(generation)
+    def _join(self) -> None:
+        """Those whose text has been read meanwhile take part from now on."""
+        for generation in list(self._scheduler.running):
+            if _performing(generation).can_join:
+                self._attempt([generation], partial(self._take_part, generation))
 
-    def _step(self, running: list[Generation]) -> None:
-        self._runner.decode_step([_performing(each).sequence for each in running])
+    def _take_part(self, generation: Generation) -> None:
+        _performing(generation).join()
 
-    def _emit(self, generation: Generation) -> None:
-        performance = _performing(generation)
-        samples = self._runner.sound(performance)
-        if samples is not None:
-            generation.outbox.post(AudioChunk(samples))
-        generation.outbox.post(Progress(performance.percent))
+    def _read_ahead(self) -> bool:
+        """One piece for whoever came first; the others' music goes on in between."""
+        reading = [each for each in self._scheduler.running if _performing(each).num_unread]
+        if reading:
+            self._attempt(reading[:1], partial(self._read_piece, reading[0]))
+        return bool(reading)
+
+    def _read_piece(self, generation: Generation) -> None:
+        begun = time.perf_counter()
+        most_columns = self._reading_pace.num_columns
+        num_columns = self._runner.read_ahead(_performing(generation), most_columns)
+        self._reading_pace.read(num_columns, time.perf_counter() - begun)
+        generation.post_progress()
+
+    def _decode_step(self) -> list[Generation]:
+        """A step of everyone who can; returns them, also if it failed."""
+        running = self._scheduler.running
+        stepping = [each for each in running if not each.done and _performing(each).can_step]
+        if stepping:
+            self._attempt(stepping, partial(self._step, stepping))
+        return stepping
+
+    def _step(self, stepping: list[Generation]) -> None:
+        begun = time.perf_counter()
+        num_tokens = self._runner.decode_step([_performing(each) for each in stepping])
+        self._reading_pace.stepped(time.perf_counter() - begun)
+        before = self.workload
+        self.workload = Workload(
+            len(stepping), before.num_steps + 1, before.num_tokens + num_tokens
+        )
+
+    def _emit(self) -> bool:
+        """Hand what is due to the codec, and send what it has made."""
+        studio, running = self._runner.studio, self._scheduler.running
+        due = [_performing(each).sound.due() for each in running]
+        studio.take([piece for piece in due if piece is not None])
+        made = studio.made()
+        for take in made:
+            listeners = [each for each in running if _performing(each).sound in take.sounds]
+            if listeners:
+                self._attempt(listeners, partial(self._deliver, take, listeners))
+        return bool(made)
+
+    def _deliver(self, take: Take, listeners: list[Generation]) -> None:
+        samples = take.hand_out()
+        for generation in listeners:
+            sound = _performing(generation).sound
+            generation.post_sound(samples[sound])
+            if sound.complete:
+                generation.post_progress()
 
     def _attempt(self, generations: list[Generation], work: Callable[[], None]) -> bool:
-        """Do `work`; if it fails, `generations` end with the error. Whether it went well.
+        """Do `work`; whether it went well.
 
-        They are told last, and outside the handler: while it runs, the error's frames hold tensors.
+        If memory ran out, the youngest of `generations` is put back while others run on. Any other
+        failure ends them all. They are told last, and outside the handler: while it runs, the
+        error's frames hold tensors.
         """
         try:
             work()
         except Exception as error:
-            failures = [self._explain(error, generation.wish) for generation in generations]
+            memory_short = self._words.is_out_of_memory(error)
+            failures = [self._words.explain(error, each.wish) for each in generations]
         else:
             return True
+        if memory_short and self.num_running > 1:
+            self._put_back(generations[-1])
+        else:
+            self._fail(generations, failures)
+        return False
+
+    def _put_back(self, generation: Generation) -> None:
+        self._scheduler.put_back(generation)
+        generation.start_over()
+        self._free_memory()
+        self._on_capacity(self._scheduler.capacity)
+        logger.warning("Out of memory: {} run on, the youngest begins again", self.num_running)
+
+    def _fail(self, generations: list[Generation], failures: list[ContinuoError]) -> None:
         for generation in generations:
             self._leave(generation)
         try:
-            gc.collect()
-            self._runner.free_memory()
+            self._free_memory()
         finally:
             for generation, failure in zip(generations, failures, strict=True):
                 generation.outbox.close(failure.with_traceback(None))
-        return False
 
     def _leave(self, generation: Generation) -> None:
-        vacancy = self._scheduler.leave(generation)
+        self._scheduler.leave(generation)
         generation.performance = None
         self._runner.forget()
-        if vacancy.slot != vacancy.moved_from:
-            self._runner.move(vacancy.moved_from, vacancy.slot)
+        self._on_capacity(self._scheduler.capacity)
+
+    def _free_memory(self) -> None:
+        gc.collect()
+        self._runner.free_memory()
 
 
 def _performing(generation: Generation) -> Performance:

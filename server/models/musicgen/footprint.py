@@ -11,6 +11,7 @@ from pathlib import Path
 from server.models.base import ModelOptions
 from server.models.memory import may_have_gpu
 from server.models.musicgen.variants import VARIANTS, Variant
+from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
 #: Width and layers, as the published configurations have them.
 SIZES = {"small": (1024, 24), "medium": (1536, 48), "large": (2048, 48)}
@@ -41,6 +42,12 @@ class Footprint:
         """With `num_slots` windows of keys and values, in a precision of `width_bytes`."""
         cached = num_slots * WINDOW_POSITIONS * self.per_position
         return width_bytes * (self.products + cached) + 4 * self.others
+
+    def serving_bytes(self, width_bytes: int, num_requests: int) -> int:
+        """That, and the keys and values of a text as long as there can be."""
+        text_positions = MAX_TEXT_TOKENS // 2  # one row of two sees it
+        text_bytes = width_bytes * text_positions * self.per_position
+        return self.num_bytes(width_bytes, num_requests) + text_bytes
 
 
 def width_bytes(options: ModelOptions) -> int:

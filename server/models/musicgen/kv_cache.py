@@ -2,96 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import scaled_dot_product_attention
 
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
 
-#: A slot is one sequence: its conditional row and, next to it, its unconditional one.
-ROWS_PER_SLOT = 2
+#: A sequence's row with its text and, next to it, its row without.
+ROWS = 2
 
 
-class KVCache:
-    """Self-attention's keys and values, allocated once: [L, rows, H, positions, head_dim].
+def bytes_per_position(config: LanguageModelConfig, dtype: torch.dtype) -> int:
+    """Of keys and values, in both rows and all layers."""
+    return 2 * ROWS * config.num_layers * config.dim * dtype.itemsize
 
-    Slot `s` owns rows 2s and 2s + 1. The slots in use are always the first ones, so a batch is a
-    slice and no copy: `move` fills the gap that a finished sequence leaves.
+
+class KVMemory:
+    """Self-attention's keys and values of one sequence: each [L, 2, H, positions, head_dim].
+
+    Every sequence has memory of its own and of its own length: none is padded to another's, and
+    attention reads what is there, without a mask.
     """
 
     def __init__(
         self,
         config: LanguageModelConfig,
-        num_slots: int,
         num_positions: int,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        rows = ROWS_PER_SLOT * num_slots
-        shape = (config.num_layers, rows, config.num_heads, num_positions, config.head_dim)
-        self.num_slots = num_slots
-        self.num_positions = num_positions
-        self._keys = torch.zeros(shape, device=device, dtype=dtype)
-        self._values = torch.zeros(shape, device=device, dtype=dtype)
+        shape = (config.num_layers, ROWS, config.num_heads, num_positions, config.head_dim)
+        self.num_bytes = num_positions * bytes_per_position(config, dtype)
+        # Never read beyond what was written, so it need not be cleared.
+        self._keys = torch.empty(shape, device=device, dtype=dtype).unbind()
+        self._values = torch.empty(shape, device=device, dtype=dtype).unbind()
 
-    @property
-    def num_bytes(self) -> int:
-        return 2 * self._keys.nbytes
+    def attend(
+        self, layer: int, start: int, queries: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        """Remember S more positions from `start` on, and look at all up to one's own.
 
-    def write_start(self, layer: int, slot: int, keys: Tensor, values: Tensor) -> None:
-        """Positions 0 … S-1 of a slot; `keys`, `values` [2, H, S, head_dim]."""
-        rows = slice(ROWS_PER_SLOT * slot, ROWS_PER_SLOT * (slot + 1))
-        length = keys.shape[2]
-        self._keys[layer, rows, :, :length] = keys
-        self._values[layer, rows, :, :length] = values
-
-    def append(
-        self, layer: int, keys: Tensor, values: Tensor, at: Positions
-    ) -> tuple[Tensor, Tensor]:
-        """One more position of each of the first rows; `keys`, `values` [R, H, 1, head_dim].
-
-        Returns all that these rows may look at, [R, H, longest, head_dim]; see `at.mask`.
+        All arguments and the result are [2, H, S, head_dim].
         """
-        num_rows = keys.shape[0]
-        own_keys, own_values = self._keys[layer, :num_rows], self._values[layer, :num_rows]
-        own_keys[at.rows, :, at.of_rows] = keys[:, :, 0]
-        own_values[at.rows, :, at.of_rows] = values[:, :, 0]
-        return own_keys[:, :, : at.longest], own_values[:, :, : at.longest]
-
-    def move(self, source: int, target: int) -> None:
-        """Let slot `target` hold what slot `source` held."""
-        for tensor in (self._keys, self._values):
-            rows = tensor.unflatten(1, (self.num_slots, ROWS_PER_SLOT))
-            rows[:, target] = rows[:, source]
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Where each row of a decode step stands, and what it may therefore look at.
-
-    `rows`, `of_rows` [R] int64; `mask` [R, 1, 1, longest], true where there is something to see,
-    None where all rows see everything.
-    """
-
-    rows: Tensor
-    of_rows: Tensor
-    longest: int
-    mask: Tensor | None
-
-    @classmethod
-    def of(cls, positions: Sequence[int], device: torch.device) -> Positions:
-        """One position for each sequence of the batch."""
-        of_rows = torch.tensor(positions, device=device).repeat_interleave(ROWS_PER_SLOT)
-        longest = max(positions) + 1
-        mask = None
-        if min(positions) + 1 < longest:
-            seen = torch.arange(longest, device=device) <= of_rows[:, None]
-            mask = seen[:, None, None, :]
-        rows = torch.arange(len(of_rows), device=device)
-        return cls(rows, of_rows, longest, mask)
+        num_new = queries.shape[2]
+        stop = start + num_new
+        own_keys, own_values = self._keys[layer], self._values[layer]
+        own_keys[:, :, start:stop] = keys
+        own_values[:, :, start:stop] = values
+        mask = _causal_mask(start, num_new, queries.device) if num_new > 1 else None
+        seen_keys, seen_values = own_keys[:, :, :stop], own_values[:, :, :stop]
+        return scaled_dot_product_attention(queries, seen_keys, seen_values, mask)
 
 
 @dataclass(frozen=True)
@@ -101,38 +63,17 @@ class TextMemory:
     keys: Tensor
     values: Tensor
 
+    @property
+    def num_bytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
 
-@dataclass(frozen=True)
-class TextBatch:
-    """The texts of a batch. `rows` [N]: those rows that have one; the others see nothing at all.
-
-    `keys`, `values` [L, N, H, longest, head_dim]; `mask` [N, 1, 1, longest], true where there is
-    text, None where all texts are equally long.
-    """
-
-    rows: Tensor
-    keys: Tensor
-    values: Tensor
-    mask: Tensor | None
-
-    @classmethod
-    def of(cls, texts: Sequence[TextMemory | None], device: torch.device) -> TextBatch | None:
-        """For the slots in order; None where no sequence has a text."""
-        present = [(slot, text) for slot, text in enumerate(texts) if text is not None]
-        if not present:
-            return None
-        rows = torch.tensor([ROWS_PER_SLOT * slot for slot, _ in present], device=device)
-        lengths = [text.keys.shape[2] for _, text in present]
-        longest = max(lengths)
-        keys = torch.stack([_padded(text.keys, longest) for _, text in present], 1)
-        values = torch.stack([_padded(text.values, longest) for _, text in present], 1)
-        mask = None
-        if min(lengths) < longest:
-            seen = torch.arange(longest) < torch.tensor(lengths)[:, None]
-            mask = seen[:, None, None, :].to(device)
-        return cls(rows, keys, values, mask)
+    def attend(self, layer: int, queries: Tensor) -> Tensor:
+        """`queries` [1, H, S, head_dim] → what was seen of the text, the same."""
+        keys, values = self.keys[layer, None], self.values[layer, None]
+        return scaled_dot_product_attention(queries, keys, values)
 
 
-def _padded(tensor: Tensor, length: int) -> Tensor:
-    """[L, H, T, head_dim] with zeros up to T = `length`."""
-    return pad(tensor, (0, 0, 0, length - tensor.shape[2]))
+def _causal_mask(start: int, num_new: int, device: torch.device) -> Tensor:
+    """True where a new position may look: [S, start + S]."""
+    everything = torch.ones(num_new, start + num_new, dtype=torch.bool, device=device)
+    return everything.tril(start)

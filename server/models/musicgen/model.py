@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from server.errors import ContinuoError, Unavailable
+from server.errors import ContinuoError, TooLarge, Unavailable
 from server.events import ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import Availability, Model, ModelInfo, ModelOptions
-from server.models.musicgen.engine import Engine
+from server.models.base import Availability, Model, ModelInfo, ModelOptions, Resources, Workload
+from server.models.memory import in_words, may_have_gpu
+from server.models.musicgen.capacity import default_slots
+from server.models.musicgen.engine import Engine, Words
 from server.models.musicgen.footprint import Footprint, judge, width_bytes
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
@@ -28,23 +30,23 @@ if TYPE_CHECKING:
 NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub", "yaml")
 #: The reference's `extend_stride`, 18 s of a window of 30 s.
 STRIDE_SHARE = 18 / 30
-WARM_UP_FRAMES = 10
 
 
 class MusicGen(Model):
-    """One checkpoint behind an engine with `MAX_BATCH` slots, one if that is not set."""
+    """One checkpoint behind an engine that works on several requests at once."""
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         self._info = info_of(name)
         self._installed = _installed()
-        self.capacity = options.max_batch or 1
+        self.capacity = Resources(default_slots(False, options.max_batch))
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None
-        self._config: MusicGenConfig | None = None
+        self._runner: Runner | None = None
         self._footprint: Footprint | None = None
-        #: Once it is loaded, what refuses a prompt of too many tokens.
-        self._check_prompt: Callable[[str], None] = lambda prompt: None
+
+    def workload(self) -> Workload:
+        return Workload() if self._engine is None else self._engine.workload
 
     @property
     def info(self) -> ModelInfo:
@@ -60,35 +62,29 @@ class MusicGen(Model):
         availability = self._availability()
         if not availability.available:
             raise Unavailable(availability.reason, availability.remedy)
-        self._engine = Engine(self._info.name, self.capacity, self._build, _explain)
+        words = Words(_explain, _is_out_of_memory)
+        self._engine = Engine(self._info.name, self._build, words, self._has_capacity)
         await asyncio.wrap_future(self._engine.ready)
-        await self._warm_up()
         self.activity = ""
 
-    def cost(self, request: GenerationRequest) -> int:
-        self._check_prompt(request.prompt)
-        return 1
+    def cost(self, request: GenerationRequest) -> Resources:
+        """A slot, and the keys and values of the longest window and of the text."""
+        if self._runner is None:
+            return Resources()
+        cost = Resources(1, self._runner.num_bytes(self._wish(request)))
+        if cost.memory_bytes > self.capacity.memory_bytes:
+            raise TooLarge(
+                "duration_seconds",
+                f"of {request.num_seconds} and the prompt need {in_words(cost.memory_bytes)} of "
+                f"memory; the model has {in_words(self.capacity.memory_bytes)} here. Ask for "
+                "shorter music or say it in fewer words",
+            )
+        return cost
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
-        async for event in self._perform(self._wish(request)):
-            yield event
-
-    def needed_bytes(self) -> int:
-        if self._footprint is None:
-            self._footprint = self._judge()
-        return self._footprint.num_bytes(width_bytes(self._options), self.capacity)
-
-    async def close(self) -> None:
-        self._check_prompt = lambda prompt: None  # or it would keep the runner
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
-            self._engine = None
-            await asyncio.to_thread(_give_back_memory)
-
-    async def _perform(self, wish: Wish) -> AsyncGenerator[ModelEvent, None]:
         assert self._engine is not None, "load comes before generate"
         outbox = Outbox()
-        generation = self._engine.submit(wish, outbox)
+        generation = self._engine.submit(self._wish(request), self.cost(request), outbox)
         try:
             async for event in outbox.events():
                 yield event
@@ -96,8 +92,29 @@ class MusicGen(Model):
             self._engine.cancel(generation)
             await outbox.closed()
 
+    def needed_bytes(self) -> int:
+        """With memory for one request at a time."""
+        return self._judged_bytes(1)
+
+    def wanted_bytes(self) -> int:
+        """With memory for as many as it may work on at once."""
+        on_cuda = may_have_gpu(self._options.device)
+        return self._judged_bytes(default_slots(on_cuda, self._options.max_batch))
+
+    async def close(self) -> None:
+        self._runner = None  # it holds the weights
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+            self._engine = None
+            await asyncio.to_thread(_give_back_memory)
+
+    def _judged_bytes(self, num_requests: int) -> int:
+        if self._footprint is None:
+            self._footprint = self._judge()
+        return self._footprint.serving_bytes(width_bytes(self._options), num_requests)
+
     def _availability(self) -> Availability:
-        needs_no_search = self._config is not None or self._info.name in self._options.checkpoints
+        needs_no_search = self._runner is not None or self._info.name in self._options.checkpoints
         if needs_no_search or not self._installed.available:
             return self._installed
         return _weights_at_hand(self._info.name, self._options)
@@ -113,7 +130,8 @@ class MusicGen(Model):
         return judge(name, folder)
 
     def _wish(self, request: GenerationRequest) -> Wish:
-        config = self._loaded_config
+        assert self._runner is not None, "load comes first"
+        config = self._runner.config
         window = config.window_frames
         return Wish(
             prompt=request.prompt,
@@ -125,30 +143,20 @@ class MusicGen(Model):
             guidance=config.guidance if request.guidance is None else request.guidance,
         )
 
-    @property
-    def _loaded_config(self) -> MusicGenConfig:
-        assert self._config is not None, "load comes before generate"
-        return self._config
-
-    async def _warm_up(self) -> None:
-        self._report("warming up")
-        config = self._loaded_config
-        window, stride = config.window_frames, round(STRIDE_SHARE * config.window_frames)
-        wish = Wish("music", WARM_UP_FRAMES, window, stride, 0, Sampling(), config.guidance)
-        async for _ in self._perform(wish):
-            pass
-
     def _build(self) -> Runner:
         """On the engine's thread."""
         self._report("importing torch")
         from server.models.musicgen.build import build
 
-        runner = build(self._info.name, self._options, self.capacity, self._report)
-        self._config = runner.config
-        self._check_prompt = runner.check_prompt
-        self.memory_bytes = runner.memory_bytes
+        runner = build(self._info.name, self._options, self.granted_bytes, self._report)
         self._check_channels(runner.config)
+        self.memory_bytes = runner.weights_bytes + runner.capacity.memory_bytes
+        self._runner = runner
         return runner
+
+    def _has_capacity(self, capacity: Resources) -> None:
+        """Also on the engine's thread."""
+        self.capacity = capacity
 
     def _check_channels(self, config: MusicGenConfig) -> None:
         name, channels = self._info.name, config.channels
@@ -206,3 +214,9 @@ def _explain(error: Exception, wish: Wish) -> ContinuoError:
     from server.models.musicgen.failures import explain
 
     return explain(error, wish)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    from server.models.musicgen.failures import is_out_of_memory
+
+    return is_out_of_memory(error)

@@ -1,120 +1,155 @@
-"""Runs the model for the engine: texts, prefills, decode steps and sound, in slots of a batch."""
+"""Runs the model for the engine: texts, reading ahead, decode steps and sound."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Several
+from typing import Any
 
 import torch
 
-from server.events import Samples
+from server.models.base import NO_RESOURCES
+from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.checkpoint.loading import Checkpoint
-from server.models.musicgen.kv_cache import KVCache, Positions, TextBatch
-from server.models.musicgen.sampling import draw, guide
+from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
-from server.models.musicgen.sound import Sound
+from server.models.musicgen.sound import LONGEST_CHUNK_SECONDS, Beat, Sound
+from server.models.musicgen.studio import Studio, decode
+from server.models.musicgen.texts import Text, Texts
 from server.models.musicgen.wish import Wish
 
 
 class Performance:
-    """A wish being met: its tokens and its sound."""
+    """A wish being met: its tokens, what the model remembers of them and of the text, its sound."""
 
-    def __init__(self, sequence: Sequence, sound: Sound) -> None:
+    def __init__(self, sequence: Sequence, memory: Memory, text: Text, sound: Sound) -> None:
         self.sequence = sequence
+        self.memory = memory
         self.sound = sound
+        self.text: Memory | None = None
+        self._joined = False
+        self._text = text
 
     @property
-    def finished(self) -> bool:
-        return self.sequence.finished
+    def can_join(self) -> bool:
+        return not self._joined and self._text.done()
 
     @property
-    def begins_window(self) -> bool:
-        return self.sequence.begins_window
+    def can_step(self) -> bool:
+        return self._joined and not self.num_unread and not self.sequence.finished
+
+    @property
+    def num_unread(self) -> int:
+        """Columns to be read ahead of its next decode step."""
+        return self.sequence.num_unread if self._joined else 0
 
     @property
     def percent(self) -> float:
-        return self.sequence.percent
+        """Of the work done; 100 is only said once all sound has been made."""
+        return 100.0 if self.sound.complete else min(99.9, self.sequence.percent)
+
+    def join(self) -> None:
+        """Take part from now on. Raises what kept the text from being read."""
+        self.text = self._text.result()
+        self._joined = True
 
 
 class Runner:
     """Methods are for the engine's thread if they do not say otherwise.
 
-    `sequences` are those in the first slots, in order.
-
-    Weights and cache are in `dtype`; the text encoder and the codec stay float32, as the reference
-    runs them.
+    The text encoder and the codec stay float32, as the reference runs them. `capacity` is what
+    there is for requests.
     """
 
     def __init__(
         self,
         checkpoint: Checkpoint,
-        num_slots: int,
+        backend: Backend[Any, Any],
         device: torch.device,
-        dtype: torch.dtype,
         first_chunk_seconds: float,
     ) -> None:
-        self.config = checkpoint.config
+        self.config = config = checkpoint.config
+        self.capacity = NO_RESOURCES
+        #: Called on any thread when a text has been read or a piece of sound made.
+        self.on_news: Callable[[], None] = lambda: None
         self._device = device
-        self._model = checkpoint.language_model
-        self._model.place(device, dtype)
+        self._backend = backend
         self._codec = checkpoint.codec.to(device)
-        self._text_encoder = checkpoint.text_encoder
-        self._text_encoder.model.to(device)
-        num_positions = self.config.window_frames + self.config.language_model.max_delay
-        self._cache = KVCache(self.config.language_model, num_slots, num_positions, device, dtype)
-        self._first_chunk_frames = round(first_chunk_seconds * self.config.codec.frame_rate)
-        self._texts: TextBatch | None = None
-        self._texts_of: list[Sequence] = []
+        checkpoint.text_encoder.model.to(device)
+        self._texts = Texts(checkpoint.text_encoder, backend)
+        self.studio = Studio(self._codec, device.type != "cpu", self._tell)
+        self._beat = Beat(int(LONGEST_CHUNK_SECONDS * config.codec.frame_rate))
+        self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
+        self._batch: list[Sequence] = []
+        self._settings: Settings | None = None
 
     @property
-    def memory_bytes(self) -> int:
-        """What it holds: weights, and the keys and values of all slots."""
-        modules = (self._model, self._codec, self._text_encoder.model)
-        weights = (weight for module in modules for weight in module.parameters())
-        return sum(weight.nbytes for weight in weights) + self._cache.num_bytes
+    def weights_bytes(self) -> int:
+        """What the model holds whether it works or not."""
+        return self._backend.weights_bytes + self._texts.weights_bytes + self._codec.weights_bytes
 
-    def check_prompt(self, prompt: str) -> None:
-        """Raise `TooLarge` if it can never be read. For any thread."""
-        self._text_encoder.tokens(prompt)
+    def most_bytes(self, num_requests: int) -> int:
+        """The most that so many requests can use, one of them with the longest text."""
+        window = self.config.window_frames + self.config.language_model.max_delay
+        windows = num_requests * window * self._backend.bytes_per_position
+        return windows + self._texts.largest_bytes
+
+    def num_bytes(self, wish: Wish) -> int:
+        """The memory that `wish` will take. For any thread. Raises `TooLarge`."""
+        num_positions = wish.num_positions(self.config.language_model.max_delay)
+        return num_positions * self._backend.bytes_per_position + self._texts.num_bytes(wish.prompt)
+
+    def warm_up(self, wish: Wish) -> None:
+        """Make `wish` with nobody listening: what is set up on first use is set up then."""
+        performance = self.begin(wish)
+        performance.join()
+        while performance.can_step:
+            self.decode_step([performance])
+        if (piece := performance.sound.due()) is not None:
+            decode(self._codec, [piece])
 
     @torch.inference_mode()
     def begin(self, wish: Wish) -> Performance:
-        """Read the prompt; no token is drawn yet."""
-        sequence = Sequence(wish, self._model.config)
-        states = self._text_encoder.encode(wish.prompt)
-        sequence.text = None if states is None else self._model.remember_text(states)
-        sound = Sound(self._codec, self.config.channels, sequence, self._first_chunk_frames)
-        return Performance(sequence, sound)
+        """Reserve all memory that it will take; its text is read on another thread."""
+        config = self.config
+        sequence = Sequence(wish, config.language_model)
+        memory = self._backend.reserve(wish.num_positions(config.language_model.max_delay))
+        sound = Sound(self._codec, config.channels, sequence, self._beat, self._first_chunk_frames)
+        text = self._texts.remember(wish.prompt)
+        text.add_done_callback(lambda _: self._tell())
+        return Performance(sequence, memory, text, sound)
 
     @torch.inference_mode()
-    def prefill(self, sequence: Sequence, slot: int) -> None:
-        """Begin a window of `sequence` in `slot` and draw the tokens that follow its start."""
-        tokens = sequence.window.filled.to(self._device)
-        states = self._model.prefill(tokens, sequence.text, self._cache, slot)
-        self._draw(sequence, self._model.logits(states[:, -1]))
+    def read_ahead(self, performance: Performance, most_columns: int) -> int:
+        """Read what its next decode step builds on, or a piece of it; returns the columns read."""
+        sequence = performance.sequence
+        tokens = sequence.unread[:, :most_columns]
+        memory, text = performance.memory, performance.text
+        self._backend.extend(tokens, sequence.position, memory, text)
+        sequence.remember(tokens.shape[1])
+        return tokens.shape[1]
 
     @torch.inference_mode()
-    def decode_step(self, sequences: Several[Sequence]) -> None:
-        """One step of all of them at once."""
-        newest = torch.stack([sequence.window.newest for sequence in sequences])
-        at = Positions.of([sequence.position for sequence in sequences], self._device)
-        texts = self._text_batch(sequences)
-        logits = self._model.decode_step(newest.to(self._device), at, texts, self._cache)
-        for sequence, pair in zip(sequences, logits.split(2), strict=True):
-            self._draw(sequence, pair)
-
-    @torch.inference_mode()
-    def sound(self, performance: Performance) -> Samples | None:
-        """What can be heard of it now and was not before, [channels, n]."""
-        return performance.sound.piece()
-
-    @torch.inference_mode()
-    def move(self, source: int, target: int) -> None:
-        """A sequence changes its slot."""
-        self._cache.move(source, target)
+    def decode_step(self, performances: Several[Performance]) -> int:
+        """One step of all of them at once; returns the tokens drawn."""
+        sequences = [each.sequence for each in performances]
+        logits = self._backend.decode_step(
+            torch.stack([sequence.window.newest for sequence in sequences]),
+            [sequence.position for sequence in sequences],
+            [each.memory for each in performances],
+            [each.text for each in performances],
+        )
+        settings = self._settings_of(sequences, logits.device)
+        clocks = torch.stack([sequence.clocks for sequence in sequences]).to(logits.device)
+        drawn = draw(guide(logits, settings.guidance), settings, clocks).cpu()
+        for sequence, tokens in zip(sequences, drawn, strict=True):
+            sequence.put(tokens)
+        self._beat.now += 1
+        return drawn.numel()
 
     def forget(self) -> None:
         """Let go of what belonged to sequences that have left."""
-        self._texts, self._texts_of = None, []
+        self._batch, self._settings = [], None
 
     def free_memory(self) -> None:
         """Give unused memory back to the device."""
@@ -124,14 +159,22 @@ class Runner:
         elif self._device.type == "mps":
             torch.mps.empty_cache()
 
-    def _draw(self, sequence: Sequence, logits: torch.Tensor) -> None:
-        wish = sequence.wish
-        guided = guide(logits, wish.guidance)
-        sequence.put(draw(guided, wish.sampling, sequence.generator))
+    def close(self) -> None:
+        self._texts.close()
+        self.studio.close()
 
-    def _text_batch(self, sequences: Several[Sequence]) -> TextBatch | None:
+    def _tell(self) -> None:
+        self.on_news()
+
+    def _settings_of(self, sequences: list[Sequence], device: torch.device) -> Settings:
         """Made anew only when the batch has changed."""
-        if self._texts_of != list(sequences):
-            texts = [sequence.text for sequence in sequences]
-            self._texts_of, self._texts = list(sequences), TextBatch.of(texts, self._device)
-        return self._texts
+        if self._settings is None or self._batch != sequences:
+            wishes = [sequence.wish for sequence in sequences]
+            self._batch = sequences
+            self._settings = Settings.of(
+                [wish.sampling for wish in wishes],
+                [wish.guidance for wish in wishes],
+                self.config.language_model.codebook_size,
+                device,
+            )
+        return self._settings

@@ -7,20 +7,21 @@ from torch import Tensor
 
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
 from server.models.musicgen.delay_pattern import DelayedTokens
-from server.models.musicgen.kv_cache import TextMemory
+from server.models.musicgen.sampling import draw_clocks, is_greedy
 from server.models.musicgen.wish import Wish
 
 
 class Sequence:
     """The tokens of a wish as they are drawn; nothing here computes.
 
-    `text` is what cross-attention remembers of the prompt, None for none.
+    A column is remembered once the model has read it. All columns but the newest are read ahead,
+    and the newest one in a decode step, which gives the next.
     """
 
     def __init__(self, wish: Wish, config: LanguageModelConfig) -> None:
         self.wish = wish
-        self.text: TextMemory | None = None
-        self.generator = torch.Generator().manual_seed(wish.seed)
+        self._generator = torch.Generator().manual_seed(wish.seed)
+        self._clocks: Tensor | None = None
         self._config = config
         self._windows = list(wish.windows())
         self._num_steps = sum(length + config.max_delay - known for length, known in self._windows)
@@ -32,14 +33,26 @@ class Sequence:
         self._open_window(opening)
 
     @property
-    def num_positions(self) -> int:
-        """Positions of the cache that it needs: those of its longest window."""
-        return max(length for length, _ in self._windows) + self._config.max_delay
+    def position(self) -> int:
+        """The first position that is not remembered yet."""
+        return self._num_remembered
 
     @property
-    def position(self) -> int:
-        """The position of the newest column."""
-        return self.window.num_filled - 1
+    def num_unread(self) -> int:
+        """Columns to be read ahead of the next decode step."""
+        return self.window.num_filled - 1 - self._num_remembered
+
+    @property
+    def unread(self) -> Tensor:
+        """Those columns, [K, num_unread]."""
+        return self.window.filled[:, self._num_remembered : -1]
+
+    @property
+    def clocks(self) -> Tensor:
+        """The chance of the next step, [K, card]; the same until the step is done."""
+        if self._clocks is None:
+            self._clocks = self._draw_clocks()
+        return self._clocks
 
     @property
     def finished(self) -> bool:
@@ -56,11 +69,16 @@ class Sequence:
         own = self.window.num_complete_frames - self._num_known
         return self._earlier.shape[1] + max(0, own)
 
+    def remember(self, num_columns: int) -> None:
+        """The model has read so many more columns ahead."""
+        self._num_remembered += num_columns
+
     def put(self, tokens: Tensor) -> None:
-        """Take the tokens [K] of one step."""
+        """Take the tokens [K] of a decode step, which has read the newest column."""
         self.window.put(tokens)
+        self.remember(1)
+        self._clocks = None
         self._num_steps_done += 1
-        self.begins_window = False
         if self.window.full and self._index + 1 < len(self._windows):
             self._earlier = self.frames(0, self.num_complete_frames)
             known = self.window.frames(self.wish.stride_frames, self.window.num_frames)
@@ -76,5 +94,10 @@ class Sequence:
         length, self._num_known = self._windows[self._index]
         config = self._config
         self.window = DelayedTokens(config.delays, length, config.special_token, known)
-        #: Whether the next step is a prefill.
-        self.begins_window = True
+        self._num_remembered = 0
+
+    def _draw_clocks(self) -> Tensor:
+        num_codebooks, card = self._config.num_codebooks, self._config.codebook_size
+        if is_greedy(self.wish.sampling):
+            return torch.ones(num_codebooks, card)
+        return draw_clocks(num_codebooks, card, self._generator)

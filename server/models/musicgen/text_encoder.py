@@ -13,11 +13,10 @@ from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
 from server.errors import TooLarge
 from server.models.musicgen.checkpoint.config import WrongCheckpoint
+from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
 #: About 50 MB of states at T5-base's width.
 MAX_CACHED_TOKENS = 16_384
-#: The encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
-MAX_TOKENS = 2048
 CHARACTERS_PER_TOKEN = 4
 #: The second is what the first was made from.
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
@@ -46,12 +45,12 @@ class TextEncoder:
         clean = prompt.encode("utf-8", "replace").decode("utf-8")
         with self._one_at_a_time:  # the tokenizer sets itself up anew at each call
             tokens = list(self._tokenizer(clean)["input_ids"])
-        if len(tokens) > MAX_TOKENS:
+        if len(tokens) > MAX_TEXT_TOKENS:
             raise TooLarge(
                 "prompt",
-                f"must be at most {MAX_TOKENS} tokens of the text encoder, about "
-                f"{CHARACTERS_PER_TOKEN * MAX_TOKENS} characters of English; got {len(tokens)} "
-                f"tokens in {len(prompt)} characters. Say it in fewer words",
+                f"must be at most {MAX_TEXT_TOKENS} tokens of the text encoder, about "
+                f"{CHARACTERS_PER_TOKEN * MAX_TEXT_TOKENS} characters of English; got "
+                f"{len(tokens)} tokens in {len(prompt)} characters. Say it in fewer words",
             )
         return tokens
 

@@ -11,25 +11,17 @@ text gets exactly nothing from cross-attention, so nothing is computed there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+from torch.nn.functional import gelu, layer_norm, linear
 
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
-from server.models.musicgen.kv_cache import (
-    ROWS_PER_SLOT,
-    KVCache,
-    Positions,
-    TextBatch,
-    TextMemory,
-)
+from server.models.musicgen.kv_cache import ROWS, KVMemory, TextMemory, bytes_per_position
 
 LONGEST_PERIOD = 10_000
-#: Queries, keys and values of a layer, each [R, H, S, head_dim] → what was attended to, the same.
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
 class Attention(nn.Module):
@@ -56,7 +48,7 @@ class Layer(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """`prefill` begins a sequence, `decode_step` continues a batch, both give logits."""
+    """The model in torch: a `Backend` for every device and number format."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
@@ -90,8 +82,23 @@ class LanguageModel(nn.Module):
             if isinstance(module, nn.Linear) and module is not self.text_projection:
                 module.to(dtype)
 
+    @property
+    def weights_bytes(self) -> int:
+        return sum(parameter.nbytes for parameter in self.parameters())
+
+    @property
+    def bytes_per_position(self) -> int:
+        return bytes_per_position(self.config, self.dtype)
+
+    @property
+    def bytes_per_text_token(self) -> int:
+        return self.bytes_per_position // ROWS
+
+    def reserve(self, num_positions: int) -> KVMemory:
+        return KVMemory(self.config, num_positions, self.device, self.dtype)
+
+    @torch.inference_mode()
     def remember_text(self, states: Tensor) -> TextMemory:
-        """Keys and values of a text for every layer, once a request; `states` [T, text_dim]."""
         text = self.text_projection(states.to(self.device)).to(self.dtype)[None]  # [1, T, D]
         keys, values = [], []
         for layer in self._typed_layers:
@@ -101,63 +108,77 @@ class LanguageModel(nn.Module):
             values.append(self._by_head(value)[0])
         return TextMemory(torch.stack(keys), torch.stack(values))
 
-    def prefill(self, tokens: Tensor, text: TextMemory | None, cache: KVCache, slot: int) -> Tensor:
-        """Begin a sequence in `slot` with `tokens` [K, S], from position 0.
+    @torch.inference_mode()
+    def extend(self, tokens: Tensor, start: int, memory: KVMemory, text: TextMemory | None) -> None:
+        self.states(tokens[None], [start], [memory], [text])
 
-        Returns the final states of all positions, [2, S, D] float32; see `logits`.
-        """
-
-        def attend(index: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            cache.write_start(index, slot, keys, values)
-            return scaled_dot_product_attention(queries, keys, values, is_causal=True)
-
-        positions = torch.arange(tokens.shape[1], device=self.device)
-        start = self._embed(tokens[None]) + self._sinusoid(positions)
-        return self._blocks(start, attend, TextBatch.of([text], self.device))
-
+    @torch.inference_mode()
     def decode_step(
-        self, tokens: Tensor, at: Positions, texts: TextBatch | None, cache: KVCache
+        self,
+        tokens: Tensor,
+        positions: Sequence[int],
+        memories: Sequence[KVMemory],
+        texts: Sequence[TextMemory | None],
     ) -> Tensor:
-        """One more position of the sequences in the first slots; `tokens` [B, K].
+        states = self.states(tokens[:, :, None], positions, memories, texts)
+        return self.logits(states[:, 0]).unflatten(0, (-1, ROWS))
 
-        Returns logits [2B, K, codebook_size] float32.
+    def states(
+        self,
+        tokens: Tensor,
+        starts: Sequence[int],
+        memories: Sequence[KVMemory],
+        texts: Sequence[TextMemory | None],
+    ) -> Tensor:
+        """Read S columns of each of B sequences, `tokens` [B, K, S], from `starts` on.
+
+        Returns the final states, [2B, S, D] float32; see `logits`.
         """
-
-        def attend(index: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            seen_keys, seen_values = cache.append(index, keys, values, at)
-            return scaled_dot_product_attention(queries, seen_keys, seen_values, at.mask)
-
-        positions = self._sinusoid(at.of_rows[::ROWS_PER_SLOT])[:, None]  # [B, 1, D]
-        states = self._blocks(self._embed(tokens[:, :, None]) + positions, attend, texts)
-        return self.logits(states[:, 0])
+        tokens = tokens.to(self.device)
+        x = self._embed(tokens) + self._sinusoids(starts, tokens.shape[2])
+        x = x.repeat_interleave(ROWS, dim=0)
+        there = [(ROWS * index, text) for index, text in enumerate(texts) if text is not None]
+        rows = torch.tensor([row for row, _ in there], device=self.device)
+        present = [text for _, text in there]
+        for index, layer in enumerate(self._typed_layers):
+            x = x + self._look_back(index, layer, x, starts, memories)
+            if present:
+                seen = self._look_at_texts(index, layer, x[rows], present)
+                x = x.index_add(0, rows, seen)
+            x = x + layer.linear2(gelu(layer.linear1(self._normed(x, layer.norm2)))).float()
+        return self._normed(x, self.norm).float()
 
     def logits(self, states: Tensor) -> Tensor:
         """Scores of the next token of every codebook: [..., D] → [..., K, codebook_size]."""
         scores = self.heads(states.to(self.dtype)).float()
         return scores.unflatten(-1, (self.config.num_codebooks, self.config.codebook_size))
 
-    def _blocks(self, x: Tensor, attend: Attend, texts: TextBatch | None) -> Tensor:
-        """[B, S, D] → [2B, S, D]: both rows of a sequence read the same tokens."""
-        x = x.repeat_interleave(ROWS_PER_SLOT, dim=0)
-        for index, layer in enumerate(self._typed_layers):
-            x = x + self._look_back(index, layer, x, attend)
-            if texts is not None:
-                x = x.index_add(0, texts.rows, self._look_at_text(index, layer, x, texts))
-            x = x + layer.linear2(gelu(layer.linear1(self._normed(x, layer.norm2)))).float()
-        return self._normed(x, self.norm).float()
-
-    def _look_back(self, index: int, layer: Layer, x: Tensor, attend: Attend) -> Tensor:
+    def _look_back(
+        self,
+        index: int,
+        layer: Layer,
+        x: Tensor,
+        starts: Sequence[int],
+        memories: Sequence[KVMemory],
+    ) -> Tensor:
         projected = layer.self_attention.qkv(self._normed(x, layer.norm1))
-        queries, keys, values = map(self._by_head, projected.chunk(3, dim=-1))
-        return self._out(layer.self_attention, attend(index, queries, keys, values))
-
-    def _look_at_text(self, index: int, layer: Layer, x: Tensor, texts: TextBatch) -> Tensor:
-        weight = layer.cross_attention.qkv.weight[: self.config.dim]
-        queries = self._by_head(linear(self._normed(x[texts.rows], layer.norm_cross), weight))
-        seen = scaled_dot_product_attention(
-            queries, texts.keys[index], texts.values[index], texts.mask
+        queries, keys, values = (
+            self._by_head(each).split(ROWS) for each in projected.chunk(3, dim=-1)
         )
-        return self._out(layer.cross_attention, seen)
+        seen = [
+            memory.attend(index, *rows)
+            for memory, *rows in zip(memories, starts, queries, keys, values, strict=True)
+        ]
+        return self._out(layer.self_attention, torch.cat(seen))
+
+    def _look_at_texts(
+        self, index: int, layer: Layer, x: Tensor, texts: Sequence[TextMemory]
+    ) -> Tensor:
+        """`x` [N, S, D]: the rows that have a text."""
+        weight = layer.cross_attention.qkv.weight[: self.config.dim]
+        queries = self._by_head(linear(self._normed(x, layer.norm_cross), weight)).split(1)
+        seen = [text.attend(index, query) for text, query in zip(texts, queries, strict=True)]
+        return self._out(layer.cross_attention, torch.cat(seen))
 
     def _out(self, attention: Attention, heads: Tensor) -> Tensor:
         merged = heads.transpose(1, 2).flatten(2)
@@ -176,9 +197,11 @@ class LanguageModel(nn.Module):
         first_rows = torch.arange(num_codebooks, device=tokens.device)[:, None] * table_rows
         return self.embeddings(tokens + first_rows).sum(dim=1)  # type: ignore[no-any-return]
 
-    def _sinusoid(self, positions: Tensor) -> Tensor:
-        """[N] → [N, D]: cosines, then sines."""
+    def _sinusoids(self, starts: Sequence[int], num_columns: int) -> Tensor:
+        """Of `num_columns` positions from each of B starts: [B, S, D], cosines, then sines."""
+        firsts = torch.tensor(starts, device=self.device)[:, None]
+        positions = firsts + torch.arange(num_columns, device=self.device)  # [B, S]
         half = self.config.dim // 2
-        steps = torch.arange(half, device=positions.device) / (half - 1)
-        angles = positions[:, None] / LONGEST_PERIOD**steps
+        steps = torch.arange(half, device=self.device) / (half - 1)
+        angles = positions[..., None] / LONGEST_PERIOD**steps
         return torch.cat([angles.cos(), angles.sin()], dim=-1)

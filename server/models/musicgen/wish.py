@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: The text encoder's memory grows with the square: here it is some 600 MB at T5-base's width.
+MAX_TEXT_TOKENS = 2048
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a request's tokens are drawn.
@@ -58,3 +62,7 @@ class Wish:
             length = min(self.num_frames - start, self.window_frames)
             yield length, num_known
             start, num_known = start + self.stride_frames, length - self.stride_frames
+
+    def num_positions(self, max_delay: int) -> int:
+        """Columns that the model reads of its longest window, whose last one is only drawn."""
+        return max(length for length, _ in self.windows()) + max_delay

@@ -68,8 +68,9 @@ def checkpoint(variant: str, layout: str = "huggingface") -> Checkpoint:
     return load(folder(variant, layout), t5_of(variant))
 
 
-def runner(variant: str, layout: str = "huggingface", num_slots: int = 1) -> Runner:
-    return Runner(checkpoint(variant, layout), num_slots, CPU, torch.float32, 0.16)
+def runner(variant: str, layout: str = "huggingface") -> Runner:
+    made = checkpoint(variant, layout)
+    return Runner(made, made.language_model, CPU, 0.16)
 
 
 def refusal(where: Path) -> str:
@@ -108,13 +109,14 @@ def wish_for(variant: str, name: str) -> Wish:
     )
 
 
-def perform(runner: Runner, wish: Wish) -> torch.Tensor:
-    """All tokens of `wish`, made alone, [K, frames]."""
+def perform(runner: Runner, wish: Wish, most_columns: int = 1000) -> torch.Tensor:
+    """All tokens of `wish`, made alone, [K, frames]; reading ahead in pieces of `most_columns`."""
     performance = runner.begin(wish)
     sequence = performance.sequence
+    performance.join()
     while not sequence.finished:
-        if sequence.begins_window:
-            runner.prefill(sequence, 0)
-        else:
-            runner.decode_step([sequence])
+        while performance.num_unread:
+            runner.read_ahead(performance, most_columns)
+        runner.decode_step([performance])
+    runner.close()
     return sequence.frames(0, sequence.num_complete_frames)

@@ -78,6 +78,32 @@ def test_streamed_is_whole(
         assert torch.allclose(torch.cat(pieces, -1), whole, rtol=0, atol=STREAMED[dtype] * loudest)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_sounds_decoded_together_are_as_each_alone(variant: str) -> None:
+    """Begun at different times, joined and parted as their forms allow."""
+    made = checkpoint(variant)
+    codec, channels = made.codec, made.config.channels
+    random = torch.Generator().manual_seed(4)
+    num_codebooks = channels * codec.config.num_codebooks
+    codes = [torch.randint(64, (num_codebooks, n), generator=random) for n in (30, 41, 30)]
+    streams = [codec.stream(channels) for _ in codes]
+    pieces: list[list[torch.Tensor]] = [[] for _ in codes]
+    pieces[1] += [streams[1].push(codes[1][:, :11], False)]
+    left = [codes[0], codes[1][:, 11:], codes[2]]
+    assert streams[0].form == streams[2].form != streams[1].form
+    for group, start, stop in (
+        ((0, 2), 0, 6), ((1,), 0, 6), ((0, 1, 2), 6, 20), ((2, 1), 20, 30), ((0,), 20, 30),
+    ):  # fmt: skip
+        assert len({streams[index].form for index in group}) == 1
+        now = [left[index][:, start:stop] for index in group]
+        sounds = codec.push([streams[index] for index in group], now, stop == 30)
+        for index, sound in zip(group, sounds, strict=True):
+            pieces[index].append(sound)
+    for known, parts in zip(codes, pieces, strict=True):
+        whole = codec.decode(known, channels)
+        assert torch.allclose(torch.cat(parts, -1), whole, rtol=0, atol=STREAMED)
+
+
 def test_the_sound_stays_as_far_behind_as_the_decoder_looks_ahead() -> None:
     codec = checkpoint("mono").codec
     stream = codec.stream(1)

@@ -86,7 +86,9 @@ def test_a_sequence_counts_its_steps_to_the_end(num_frames: int) -> None:
     for step in range(10_000):
         if sequence.finished:
             break
-        assert sequence.position < sequence.num_positions
+        sequence.remember(sequence.num_unread)
+        assert sequence.position == sequence.window.num_filled - 1
+        assert sequence.position < sequence.wish.num_positions(config.max_delay)
         sequence.put(torch.tensor([step % 8, (step + 1) % 8]))
         percents.append(sequence.percent)
         complete.append(sequence.num_complete_frames)

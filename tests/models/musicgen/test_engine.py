@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
-import time
-import weakref
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -19,92 +18,48 @@ import numpy as np
 import torch
 
 from server.errors import ContinuoError, GenerationError, Interrupted, ModelBroken
-from server.events import AudioChunk, ModelEvent, Progress
+from server.events import AudioChunk, Progress
 from server.models.musicgen.engine import Engine
-from server.models.musicgen.failures import explain
 from server.models.musicgen.outbox import Outbox
-from server.models.musicgen.runner import Performance, Runner
+from server.models.musicgen.runner import Runner
 from server.models.musicgen.scheduler import Generation
-from server.models.musicgen.wish import Sampling, Wish
-from tests.models.musicgen.references import perform, runner
-
-SLOTS = 3
-WISH = Wish("slow", 30, 1500, 900, 1, Sampling(top_k=20), 3.0)
-OTHERS = [
-    replace(WISH, prompt="rock music with bright arpeggio", num_frames=22, seed=2),
-    replace(WISH, prompt="", num_frames=41, seed=3, guidance=1.5),
-    replace(WISH, prompt="slow warm jazz", sampling=Sampling(1.2, 0, 0.8), seed=4),
-    replace(WISH, num_frames=75, window_frames=40, stride_frames=25, seed=5),
-]
-ENDLESS = replace(WISH, num_frames=1500)
-
-
-class Watched(Runner):
-    """Counts its steps, and fails when told to."""
-
-    def __init__(self, runner: Runner) -> None:
-        self.__dict__.update(runner.__dict__)
-        self.num_steps = 0
-        self.failures: dict[str, Callable[[], Exception]] = {}
-        self.performances: weakref.WeakSet[Performance] = weakref.WeakSet()
-        self.at_step: Callable[[int], None] = lambda number: None
-
-    def begin(self, wish: Wish) -> Performance:
-        self.fail("begin")
-        performance = super().begin(wish)
-        self.performances.add(performance)
-        return performance
-
-    def prefill(self, sequence, slot: int) -> None:
-        self.fail("prefill")
-        super().prefill(sequence, slot)
-
-    def decode_step(self, sequences) -> None:
-        self.num_steps += 1
-        self.at_step(self.num_steps)
-        if self.num_steps > 5:
-            self.fail("decode_step")
-        super().decode_step(sequences)
-
-    def sound(self, performance: Performance):
-        if performance.percent > 50:
-            self.fail("sound")
-        return super().sound(performance)
-
-    def fail(self, where: str) -> None:
-        if where in self.failures:
-            raise self.failures.pop(where)()
+from server.models.musicgen.texts import Text
+from tests.models.musicgen.diary import sound_of
+from tests.models.musicgen.engines import (
+    ENDLESS,
+    OTHERS,
+    SLOTS,
+    WINDOWED,
+    WISH,
+    Watched,
+    listen,
+    sound_alone,
+    start,
+    submit,
+    until,
+)
+from tests.models.musicgen.references import runner, tensor
 
 
 @pytest.fixture
-def watched() -> Watched:
-    return Watched(runner("mono", num_slots=SLOTS))
+def watched(request: pytest.FixtureRequest) -> Watched:
+    return Watched(runner("mono"), own_thread=getattr(request, "param", False))
+
+
+on_both = pytest.mark.parametrize(
+    "watched", [False, True], ids=["in turn", "own thread"], indirect=True
+)
 
 
 @pytest.fixture
 async def engine(watched: Watched) -> AsyncIterator[Engine]:
-    engine = Engine("tiny", SLOTS, lambda: watched, explain)
+    engine = start(lambda: watched)
     await asyncio.wrap_future(engine.ready)
     yield engine
     engine.close()
 
 
-async def listen(engine: Engine, wish: Wish) -> list[ModelEvent]:
-    outbox = Outbox()
-    engine.submit(wish, outbox)
-    return [event async for event in outbox.events()]
-
-
-def sound_of(events: list[ModelEvent]) -> np.ndarray:
-    return np.concatenate([e.samples for e in events if isinstance(e, AudioChunk)], axis=1)
-
-
-def sound_alone(wish: Wish) -> np.ndarray:
-    """Drawn one by one and decoded whole: no engine, no batch, no stream."""
-    alone = runner("mono")
-    return alone._codec.decode(perform(alone, wish), 1).numpy()
-
-
+@on_both
 async def test_streamed_by_the_engine_is_decoded_whole(engine: Engine) -> None:
     for wish in (WISH, *OTHERS):
         events = await listen(engine, wish)
@@ -112,6 +67,7 @@ async def test_streamed_by_the_engine_is_decoded_whole(engine: Engine) -> None:
         assert events[-1] == Progress(100)
 
 
+@on_both
 async def test_many_at_once_are_each_as_alone(engine: Engine) -> None:
     """More than there are slots, of different lengths, joining at different steps."""
     listening = []
@@ -126,7 +82,7 @@ async def test_many_at_once_are_each_as_alone(engine: Engine) -> None:
 async def test_who_leaves_makes_room_and_disturbs_nobody(engine: Engine) -> None:
     outboxes = [Outbox() for _ in range(SLOTS)]
     wishes = [ENDLESS, OTHERS[0], OTHERS[1]]
-    generations = [engine.submit(w, o) for w, o in zip(wishes, outboxes, strict=True)]
+    generations = [submit(engine, w, o) for w, o in zip(wishes, outboxes, strict=True)]
     late = asyncio.create_task(listen(engine, WISH))
     await asyncio.sleep(0.05)
     engine.cancel(generations[0])
@@ -137,6 +93,7 @@ async def test_who_leaves_makes_room_and_disturbs_nobody(engine: Engine) -> None
     assert np.abs(sound_of(await late) - sound_alone(WISH)).max() <= 1e-5
 
 
+@on_both
 async def test_a_cancelled_one_leaves_within_one_step(engine: Engine, watched: Watched) -> None:
     outbox = Outbox()
     generations: list[Generation] = []
@@ -148,18 +105,82 @@ async def test_a_cancelled_one_leaves_within_one_step(engine: Engine, watched: W
             cancelled_at.append(number)
 
     watched.at_step = cancel
-    generations.append(engine.submit(ENDLESS, outbox))
+    generations.append(submit(engine, ENDLESS, outbox))
     await asyncio.wait_for(outbox.closed(), 5)
     assert cancelled_at == [watched.num_steps]
-    until(lambda: engine.num_running == 0)
-    gc.collect()
-    assert not watched.performances
+    until(lambda: engine.num_running == 0 and watched.all_gone)
+
+
+async def test_while_a_text_is_read_the_others_go_on(engine: Engine, watched: Watched) -> None:
+    coming: Text = Future()
+    watched.slow_texts["a long text"] = coming
+    playing = submit(engine, ENDLESS, Outbox())
+    newcomer = asyncio.create_task(listen(engine, replace(WISH, prompt="a long text")))
+    await asyncio.to_thread(until, lambda: engine.num_running == 2 and watched.num_steps > 20)
+    assert set(watched.batches) == {1}
+    coming.set_result(watched._texts.remember("slow").result())  # type: ignore[attr-defined]
+    assert np.abs(sound_of(await newcomer) - sound_alone(WISH)).max() <= 1e-5
+    assert max(watched.batches) == 2
+    engine.cancel(playing)
+
+
+async def test_one_whose_text_is_still_being_read_can_leave(
+    engine: Engine, watched: Watched
+) -> None:
+    watched.slow_texts["never read"] = Future()
+    outbox = Outbox()
+    newcomer = submit(engine, replace(WISH, prompt="never read"), outbox)
+    await asyncio.to_thread(until, lambda: engine.num_running == 1)
+    engine.cancel(newcomer)
+    await asyncio.wait_for(outbox.closed(), 5)
+    watched.slow_texts.clear()
+    until(lambda: engine.num_running == 0 and watched.all_gone)
+
+
+async def test_reading_ahead_takes_turns_with_the_others_steps(
+    engine: Engine, watched: Watched
+) -> None:
+    """Between two steps of who plays, at most one piece is read, whoever comes."""
+    playing = submit(engine, ENDLESS, Outbox())
+    await asyncio.to_thread(until, lambda: watched.num_steps >= 3)
+    engine._reading_pace.num_columns = 4
+    opening = tensor("mono", "prompt_codes")
+    wishes = [replace(WISH, opening=opening, num_frames=40), WINDOWED]
+    await asyncio.gather(*(listen(engine, wish) for wish in wishes))
+    assert watched.log.count(0) >= 4
+    assert all(pair != (0, 0) for pair in pairwise(watched.log))
+    engine.cancel(playing)
+
+
+async def test_a_long_opening_is_decoded_in_pieces(engine: Engine, watched: Watched) -> None:
+    """Or the others would wait for all of it."""
+    opening = torch.randint(64, (4, 130), generator=torch.Generator().manual_seed(8))
+    wish = replace(WISH, opening=opening, num_frames=140, seed=21)
+    events = await listen(engine, wish)
+    sizes = [event.samples.shape[1] for event in events if isinstance(event, AudioChunk)]
+    assert len(sizes) >= 4
+    assert max(sizes) <= 32_000
+    assert np.abs(sound_of(events) - sound_alone(wish)).max() <= 1e-5
+
+
+async def test_sounds_that_have_grown_to_a_second_are_decoded_together(
+    engine: Engine, watched: Watched
+) -> None:
+    """Although they did not begin together."""
+    long = replace(WISH, num_frames=450)
+    first = asyncio.create_task(listen(engine, long))
+    await asyncio.to_thread(until, lambda: watched.num_steps >= 7)
+    second = asyncio.create_task(listen(engine, replace(long, seed=2)))
+    sounds = [sound_of(await first), sound_of(await second)]
+    assert watched.num_decoded_together.count(2) >= 2
+    assert np.abs(sounds[0] - sound_alone(long)).max() <= 1e-5
+    assert np.abs(sounds[1] - sound_alone(replace(long, seed=2))).max() <= 1e-5
 
 
 async def test_one_that_waits_can_leave_too(engine: Engine) -> None:
-    running = [engine.submit(ENDLESS, Outbox()) for _ in range(SLOTS)]
+    running = [submit(engine, ENDLESS, Outbox()) for _ in range(SLOTS)]
     outbox = Outbox()
-    waiting = engine.submit(WISH, outbox)
+    waiting = submit(engine, WISH, outbox)
     await asyncio.sleep(0.05)
     engine.cancel(waiting)
     await asyncio.wait_for(outbox.closed(), 5)
@@ -168,37 +189,13 @@ async def test_one_that_waits_can_leave_too(engine: Engine) -> None:
         engine.cancel(generation)
 
 
-OUT_OF_MEMORY = [
-    lambda: torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
-    lambda: RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 4 bytes"),
-    MemoryError,
-]
-
-
-@pytest.mark.parametrize("error", OUT_OF_MEMORY)
-@pytest.mark.parametrize("where", ["begin", "prefill", "decode_step", "sound"])
-async def test_out_of_memory_says_what_to_lower_and_frees_all(
-    engine: Engine, watched: Watched, where: str, error: Callable[[], Exception]
-) -> None:
-    watched.failures[where] = error
-    with pytest.raises(GenerationError, match=r"shorter duration .* lower MAX_BATCH"):
-        await listen(engine, WISH)
-    until(lambda: engine.num_running == 0)
-    gc.collect()
-    assert not watched.performances
-    assert watched._texts is None
-    assert np.abs(sound_of(await listen(engine, WISH)) - sound_alone(WISH)).max() <= 1e-6
-
-
-@pytest.mark.parametrize("where", ["begin", "prefill"])
-async def test_who_cannot_begin_disturbs_nobody(
-    engine: Engine, watched: Watched, where: str
-) -> None:
+@pytest.mark.parametrize("where", ["begin", "read_ahead"])
+async def test_who_fails_disturbs_nobody(engine: Engine, watched: Watched, where: str) -> None:
     first = asyncio.create_task(listen(engine, OTHERS[0]))
     await asyncio.to_thread(until, lambda: watched.num_steps >= 3)
-    watched.failures[where] = MemoryError
+    watched.failures[where] = ValueError
     with pytest.raises(GenerationError):
-        await listen(engine, WISH)
+        await listen(engine, WINDOWED)
     assert np.abs(sound_of(await first) - sound_alone(OTHERS[0])).max() <= 1e-5
 
 
@@ -250,7 +247,7 @@ async def test_a_failed_start_is_told() -> None:
     def fail() -> Runner:
         raise OSError("no such device")
 
-    engine = Engine("tiny", 1, fail, explain)
+    engine = start(fail)
     with pytest.raises(OSError, match="no such device"):
         await asyncio.wrap_future(engine.ready)
 
@@ -262,7 +259,7 @@ async def test_a_start_nobody_waits_for_any_more_still_ends_well() -> None:
         begin.wait(5)
         return built
 
-    engine = Engine("tiny", 1, build, explain)
+    engine = start(build)
     waiting = asyncio.create_task(asyncio.wait_for(asyncio.wrap_future(engine.ready), 0.05))
     with pytest.raises(asyncio.TimeoutError):
         await waiting
@@ -283,10 +280,3 @@ async def test_closing_the_outbox_waits_however_often_it_is_cancelled() -> None:
     outbox.close()
     with pytest.raises(asyncio.CancelledError):
         await closing
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)

@@ -42,9 +42,10 @@ def test_a_published_model_is_judged_by_its_shapes(
 async def test_what_is_on_the_disk_is_judged_by_it(tmp_path: Path, name: str, slots: int) -> None:
     options = ModelOptions(models_dir=tiny_checkpoints(tmp_path), max_batch=slots, device="cpu")
     model = MusicGen(name, options)
-    needed_bytes = model.needed_bytes()
+    wanted_bytes = model.wanted_bytes()
     await model.load()
-    assert model.memory_bytes <= needed_bytes <= 1.1 * model.memory_bytes
+    assert model.memory_bytes <= wanted_bytes <= 1.1 * model.memory_bytes
+    assert (model.needed_bytes() == wanted_bytes) == (slots == 1)
     await model.close()
 
 

@@ -44,6 +44,28 @@ def test_the_streamed_sound_is_the_completed_one(server: Live) -> None:
     assert again[-1]["audio"] == events[-1]["audio"]
 
 
+def test_four_are_served_at_once_and_the_metrics_tell(server: Live) -> None:
+    labels = f'{{model="{TINY_NAME}"}}'
+    before = server.metric(f"continuo_tokens_total{labels}")
+    streams = [
+        open_stream(server.port, description=f"song {n}", duration=60, stream_audio=True)
+        for n in range(4)
+    ]
+    for connection in streams:
+        read_until(connection, b'"start"')
+    assert server.post(description="a fifth", duration=1).status_code == 503
+    until(lambda: server.metric(f"continuo_batch_size{labels}") == 4)
+    assert server.metric(f"continuo_slots_used{labels}") == 4
+    used = server.metric(f"continuo_request_memory_used_bytes{labels}")
+    assert 0 < used <= server.metric(f"continuo_request_memory_bytes{labels}")
+    for connection in streams:
+        connection.close()
+    until(lambda: server.metric(f"continuo_slots_used{labels}") == 0, 5)
+    assert server.metric(f"continuo_request_memory_used_bytes{labels}") == 0
+    assert server.metric(f"continuo_decode_steps_total{labels}") > 0
+    assert server.metric(f"continuo_tokens_total{labels}") > before
+
+
 def test_the_seed_is_drawn_and_reported_without_one(server: Live) -> None:
     first, second = (server.events(description="x", duration=1) for _ in range(2))
     assert first[0]["seed"] != second[0]["seed"]

@@ -14,7 +14,7 @@ import pytest
 from server.errors import TooLarge, Unavailable
 from server.events import AudioChunk, ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import ModelOptions
+from server.models.base import ModelOptions, Resources
 from server.models.musicgen import model as model_module
 from server.models.musicgen.model import MusicGen
 from server.models.musicgen.variants import VARIANTS
@@ -149,12 +149,45 @@ class TestLoaded:
         self, tmp_path: Path
     ) -> None:
         model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
-        assert model.cost(request()) == 1
+        assert model.cost(request()).slots == 1
         wordy = request(prompt="ab, " * 2000)
         with pytest.raises(TooLarge, match=r"at most 2048 tokens .* got \d{4,5} tokens"):
             model.cost(wordy)
         with pytest.raises(TooLarge):
             await anext(model.generate(wordy))
+        await model.close()
+
+    async def test_a_request_costs_the_memory_of_its_longest_window_and_its_text(
+        self, tmp_path: Path
+    ) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
+        cost = {seconds: model.cost(request(seconds)) for seconds in (1, 2, 30, 60)}
+        assert {each.slots for each in cost.values()} == {1}
+        a_second = cost[2].memory_bytes - cost[1].memory_bytes
+        assert a_second > 0
+        assert cost[30].memory_bytes == cost[1].memory_bytes + 29 * a_second
+        assert cost[60] == cost[30]  # made in windows
+        wordier = model.cost(request(1, prompt="a test " * 9))
+        assert wordier.memory_bytes > cost[1].memory_bytes
+        assert model.memory_bytes > model.capacity.memory_bytes >= 4 * cost[60].memory_bytes
+        await model.close()
+
+    async def test_what_can_never_fit_is_refused_with_the_numbers(self, tmp_path: Path) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path))
+        model.capacity = Resources(4, model.cost(request(3)).memory_bytes)
+        assert model.cost(request(3)).fit(model.capacity)
+        with pytest.raises(TooLarge, match=r"of 4 .* need \d.* of memory; the model has \d"):
+            model.cost(request(4))
+        with pytest.raises(TooLarge):
+            await anext(model.generate(request(4)))
+        await model.close()
+
+    @pytest.mark.parametrize(("max_batch", "slots"), [(None, 4), (1, 1), (7, 7)])
+    async def test_how_many_at_once(
+        self, tmp_path: Path, max_batch: int | None, slots: int
+    ) -> None:
+        model = await loaded(TINY_NAME, tiny_checkpoints(tmp_path), max_batch=max_batch)
+        assert model.capacity.slots == slots
         await model.close()
 
     async def test_a_folder_of_the_operators_own_is_served(self, tmp_path: Path) -> None:

@@ -38,6 +38,15 @@ def test_tokens_are_the_references(variant: str, name: str, layout: str) -> None
     assert torch.equal(tokens, tensor(variant, name))
 
 
+@pytest.mark.parametrize("most_columns", [1, 2, 5])
+def test_reading_ahead_in_pieces_is_reading_at_once(most_columns: int) -> None:
+    names = [(v, n) for v, n in GENERATED if "continue" in n or "window" in n]
+    assert len(names) >= 4
+    for variant, name in names:
+        tokens = perform(runner(variant), wish_for(variant, name), most_columns)
+        assert torch.equal(tokens, tensor(variant, name))
+
+
 def test_the_references_cover_every_way_of_drawing() -> None:
     wishes = [wish_for("mono", name) for name in generated("mono")]
     assert {wish.sampling.temperature for wish in wishes} >= {0.0, 1.0}
@@ -84,24 +93,22 @@ def test_logits(variant: str, layout: str, stepwise: bool) -> None:
     logits = all_logits(variant, layout, stepwise)  # [2, K, S, card]
     for row, name in enumerate(("logits_cond", "logits_uncond")):
         assert torch.allclose(logits[row], tensor(variant, name), rtol=0, atol=LOGITS)
-    guided = guide(logits, 3.0)
+    guided = guide(logits[None], 3.0)[0]
     assert torch.allclose(guided, tensor(variant, "logits_cfg"), rtol=0, atol=GUIDED)
 
 
 def all_logits(variant: str, layout: str, stepwise: bool) -> torch.Tensor:
-    from server.models.musicgen.kv_cache import KVCache, Positions, TextBatch
-
     made = checkpoint(variant, layout)
     model, tokens = made.language_model, tensor(variant, "logits_tokens")
     text = model.remember_text(made.text_encoder.encode(described(variant)["prompts"][0]))
-    cache = KVCache(model.config, 1, tokens.shape[1], CPU, torch.float32)
-    num_at_once = 1 if stepwise else tokens.shape[1]
-    logits = [model.logits(model.prefill(tokens[:, :num_at_once], text, cache, 0))]
-    for position in range(num_at_once, tokens.shape[1]):
-        at = Positions.of([position], CPU)
-        texts = TextBatch.of([text], CPU)
-        logits.append(model.decode_step(tokens[None, :, position], at, texts, cache)[:, None])
-    return torch.cat(logits, dim=1).transpose(1, 2)
+    memory = model.reserve(tokens.shape[1])
+    if not stepwise:
+        return model.logits(model.states(tokens[None], [0], [memory], [text])).transpose(1, 2)
+    logits = [
+        model.decode_step(column[None], [position], [memory], [text])[0]
+        for position, column in enumerate(tokens.unbind(1))
+    ]
+    return torch.stack(logits, dim=2)
 
 
 def test_prompts_are_encoded_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,15 +138,13 @@ def test_any_text_can_be_encoded(prompt: str) -> None:
 def test_half_precision_keeps_the_residual_stream_in_full(dtype: torch.dtype) -> None:
     """Its logits are near the reference's; tokens may differ after some steps."""
     from server.models.musicgen.checkpoint.loading import load
-    from server.models.musicgen.kv_cache import KVCache
     from tests.models.musicgen.references import folder, t5_of
 
     made = load(folder("mono", "huggingface"), t5_of("mono"))
     model, tokens = made.language_model, tensor("mono", "logits_tokens")
     model.place(CPU, dtype)
     text = model.remember_text(made.text_encoder.encode(described("mono")["prompts"][0]))
-    cache = KVCache(model.config, 1, tokens.shape[1], CPU, dtype)
-    states = model.prefill(tokens, text, cache, 0)
+    states = model.states(tokens[None], [0], [model.reserve(tokens.shape[1])], [text])
     assert (states.dtype, text.keys.dtype, model.dtype) == (torch.float32, dtype, dtype)
     assert model.norm.weight.dtype == torch.float32
     difference = (model.logits(states)[0].transpose(0, 1) - tensor("mono", "logits_cond")).abs()

@@ -16,8 +16,7 @@ from transformers import MusicgenConfig, MusicgenForConditionalGeneration
 from server.models.musicgen.checkpoint import huggingface
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
 from server.models.musicgen.checkpoint.tensors import StoredTensors
-from server.models.musicgen.kv_cache import KVCache, Positions, TextBatch
-from server.models.musicgen.sampling import draw, guide
+from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
 from server.models.musicgen.transformer import LanguageModel
 from server.models.musicgen.wish import Sampling, Wish
@@ -82,15 +81,13 @@ def filled(theirs: MusicgenForConditionalGeneration, sizes: LanguageModelConfig)
 def our_tokens(case: Case, states: torch.Tensor, wish: Wish) -> torch.Tensor:
     model, sequence = case.ours, Sequence(wish, case.config)
     text = model.remember_text(states)
-    cache = KVCache(case.config, 1, sequence.num_positions, CPU, torch.float32)
-    texts = TextBatch.of([text], CPU)
+    memory = model.reserve(wish.num_positions(case.config.max_delay))
+    settings = Settings.of([wish.sampling], [wish.guidance], case.config.codebook_size, CPU)
     while not sequence.finished:
-        if sequence.begins_window:
-            logits = model.logits(model.prefill(sequence.window.filled, text, cache, 0)[:, -1])
-        else:
-            at = Positions.of([sequence.position], CPU)
-            logits = model.decode_step(sequence.window.newest[None], at, texts, cache)
-        sequence.put(draw(guide(logits, wish.guidance), wish.sampling, sequence.generator))
+        newest = sequence.window.newest[None]
+        logits = model.decode_step(newest, [sequence.position], [memory], [text])
+        guided = guide(logits, settings.guidance)
+        sequence.put(draw(guided, settings, sequence.clocks[None])[0])
     return sequence.frames(0, NUM_FRAMES)
 
 

@@ -1,32 +1,26 @@
 """Building blocks of the codec: their weights, and how each works on sound that comes in pieces.
 
-A `Stream` takes its input piece by piece and gives what is final of its output; the pieces joined
-are what the whole input would have given. Padding happens at the true ends only.
+`push` takes the next piece [B, C, n] (n may be 0) and what the layer carried from the one before;
+it gives what is now final of the output, [B, C', m], and what to carry on. The pieces joined are
+what the whole input would have given. Padding happens at the true ends only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose1d, elu, pad
 
-State = tuple[Tensor, Tensor]
+from server.models.musicgen.codec.states import State
 
 
-class Stream(Protocol):
-    """A layer at work on one sound."""
+class Layer(Protocol):
+    """A layer that can work on pieces; it carries nothing itself, so many sounds can share it."""
 
-    def push(self, x: Tensor, last: bool) -> Tensor:
-        """Take the next [B, C, n] (n may be 0) and give what is now final, [B, C', m]."""
-        ...
-
-
-class Streamable(Protocol):
-    """A layer that can be put to work; its weights are shared by all its streams."""
-
-    def stream(self) -> Stream: ...
+    def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]: ...
 
 
 class Conv(nn.Module):
@@ -50,9 +44,18 @@ class Conv(nn.Module):
         self.pad_right = total // 2
         self.pad_left = total - self.pad_right
 
-    def stream(self) -> Stream:
-        """For stride 1, as the decoder has it."""
-        return ConvStream(self)
+    def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """For stride 1, as the decoder has it. Carries the inputs that are still within reach."""
+        held, begun = (x, False) if state is None else (torch.cat([state[0], x], dim=-1), state[1])
+        left = 0 if begun else self.pad_left
+        # A reflection at the start needs the inputs that it reflects.
+        if self.pad_mode == "reflect" and held.shape[-1] <= left and not last:
+            return self._nothing(held), (held, False)
+        held = pad_ends(held, left, self.pad_right if last else 0, self.pad_mode)
+        num_ready = held.shape[-1] - self.reach
+        if num_ready <= 0:
+            return self._nothing(held), (held, True)
+        return self.conv(held), (held[..., num_ready:], True)
 
     def forward(self, x: Tensor) -> Tensor:
         """The whole of a sound, [B, C, n] → [B, C', ceil(n / stride)]."""
@@ -61,31 +64,8 @@ class Conv(nn.Module):
         padded = pad_ends(x, self.pad_left, self.pad_right + extra, self.pad_mode)
         return self.conv(padded)  # type: ignore[no-any-return]
 
-
-class ConvStream:
-    """Keeps the last inputs that the next outputs still reach."""
-
-    def __init__(self, layer: Conv) -> None:
-        self._layer = layer
-        self._held: Tensor | None = None
-        self._begun = False
-
-    def push(self, x: Tensor, last: bool) -> Tensor:
-        layer = self._layer
-        held = x if self._held is None else torch.cat([self._held, x], dim=-1)
-        left = 0 if self._begun else layer.pad_left
-        right = layer.pad_right if last else 0
-        # A reflection at the start needs the inputs that it reflects.
-        waits = layer.pad_mode == "reflect" and held.shape[-1] <= left and not last
-        if not waits:
-            held = pad_ends(held, left, right, layer.pad_mode)
-            self._begun = True
-        num_ready = held.shape[-1] - layer.reach
-        if waits or num_ready <= 0:
-            self._held = held
-            return held.new_zeros(held.shape[0], layer.conv.out_channels, 0)
-        self._held = held[..., num_ready:]
-        return layer.conv(held)  # type: ignore[no-any-return]
+    def _nothing(self, x: Tensor) -> Tensor:
+        return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
 
 
 class TransposedConv(nn.Module):
@@ -99,37 +79,22 @@ class TransposedConv(nn.Module):
         self.trim_right = self.overlap // 2
         self.trim_left = self.overlap - self.trim_right
 
-    def stream(self) -> Stream:
-        return TransposedConvStream(self)
+    def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """Carries the outputs that the next input adds to."""
+        if not x.shape[-1] and state is None:
+            return x.new_zeros(x.shape[0], self.convtr.out_channels, 0), None
+        summed = self._added(x, state) if x.shape[-1] else state
+        num_final = summed.shape[-1] - (self.trim_right if last else self.overlap)
+        bias = self.convtr.bias
+        final = summed[..., :num_final] + (0 if bias is None else bias[:, None])
+        return final, summed[..., num_final:]
 
-
-class TransposedConvStream:
-    """Carries the part of the output that the next input adds to."""
-
-    def __init__(self, layer: TransposedConv) -> None:
-        self._layer = layer
-        self._carried: Tensor | None = None
-
-    def push(self, x: Tensor, last: bool) -> Tensor:
-        layer = self._layer
-        if x.shape[-1]:
-            summed = self._added(x)
-        elif self._carried is not None:
-            summed = self._carried
-        else:
-            return x.new_zeros(x.shape[0], layer.convtr.out_channels, 0)
-        num_final = summed.shape[-1] - (layer.trim_right if last else layer.overlap)
-        self._carried = summed[..., num_final:]
-        bias = layer.convtr.bias
-        return summed[..., :num_final] + (0 if bias is None else bias[:, None])
-
-    def _added(self, x: Tensor) -> Tensor:
+    def _added(self, x: Tensor, carried: Tensor | None) -> Tensor:
         """[B, C', n · stride + overlap], its start added to what was carried or trimmed."""
-        layer, carried = self._layer, self._carried
-        made = conv_transpose1d(x, layer.convtr.weight, stride=layer.stride)
+        made = conv_transpose1d(x, self.convtr.weight, stride=self.stride)
         if carried is None:
-            return made[..., layer.trim_left :]
-        made[..., : layer.overlap] += carried
+            return made[..., self.trim_left :]
+        made[..., : self.overlap] += carried
         return made
 
 
@@ -140,42 +105,25 @@ class ResidualLSTM(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(dim, dim, num_layers)
 
-    def stream(self) -> Stream:
-        return ResidualLSTMStream(self)
+    def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """Carries the LSTM's hidden and cell state, each [B, layers, dim]."""
+        if not x.shape[-1]:
+            return x, state
+        made, carried = self.lstm(x.permute(2, 0, 1), None if state is None else _turned(state))
+        return made.permute(1, 2, 0) + x, _turned(carried)
 
     def forward(self, x: Tensor) -> Tensor:
         """The whole of a sound, [B, C, n] → the same shape."""
-        return self.stream().push(x, last=True)
-
-
-class ResidualLSTMStream:
-    """Carries the LSTM's state."""
-
-    def __init__(self, layer: ResidualLSTM) -> None:
-        self._lstm = layer.lstm
-        self._state: State | None = None
-
-    def push(self, x: Tensor, last: bool) -> Tensor:
-        if not x.shape[-1]:
-            return x
-        made, self._state = self._lstm(x.permute(2, 0, 1), self._state)
-        return made.permute(1, 2, 0) + x
+        return self.push(x, None, last=True)[0]
 
 
 class Activation(nn.Module):
-    """ELU."""
+    """ELU. Carries nothing."""
 
-    def stream(self) -> Stream:
-        return ActivationStream()
+    def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        return elu(x), None
 
     def forward(self, x: Tensor) -> Tensor:
-        return elu(x)
-
-
-class ActivationStream:
-    """Remembers nothing."""
-
-    def push(self, x: Tensor, last: bool) -> Tensor:
         return elu(x)
 
 
@@ -196,42 +144,36 @@ class ResidualBlock(nn.Module):
         )
         self.shortcut = Conv(dim, dim, 1, pad_mode) if shortcut else None
 
-    def stream(self) -> Stream:
-        return ResidualBlockStream(self)
+    def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """Carries the input until the convolutions, which look ahead, have caught up."""
+        states, behind = (None, None) if state is None else state
+        made, states = push_through(self.block, x, states, last)
+        direct = self.shortcut(x) if self.shortcut is not None and x.shape[-1] else x
+        behind = direct if behind is None else torch.cat([behind, direct], dim=-1)
+        num_ready = made.shape[-1]
+        return made + behind[..., :num_ready], (states, behind[..., num_ready:])
 
     def forward(self, x: Tensor) -> Tensor:
         """The whole of a sound, [B, C, n] → the same shape."""
-        return self.stream().push(x, last=True)
+        return self.push(x, None, last=True)[0]
 
 
-class ResidualBlockStream:
-    """Holds back the input until the convolutions, which look ahead, have caught up."""
-
-    def __init__(self, layer: ResidualBlock) -> None:
-        self._chain = Chain(layer.block)
-        self._shortcut = layer.shortcut
-        self._behind: Tensor | None = None
-
-    def push(self, x: Tensor, last: bool) -> Tensor:
-        made = self._chain.push(x, last)
-        direct = self._shortcut(x) if self._shortcut is not None and x.shape[-1] else x
-        behind = direct if self._behind is None else torch.cat([self._behind, direct], dim=-1)
-        num_ready = made.shape[-1]
-        self._behind = behind[..., num_ready:]
-        return made + behind[..., :num_ready]
+def push_through(
+    layers: nn.ModuleList, x: Tensor, states: State, last: bool
+) -> tuple[Tensor, State]:
+    """Layers one after the other; carries what each of them carries."""
+    typed = cast("Iterable[Layer]", layers)
+    carried = []
+    for layer, state in zip(typed, states or [None] * len(layers), strict=True):
+        x, state = layer.push(x, state, last)
+        carried.append(state)
+    return x, tuple(carried)
 
 
-class Chain:
-    """Streams one after the other."""
-
-    def __init__(self, layers: nn.ModuleList) -> None:
-        typed = cast("list[Streamable]", list(layers))
-        self._streams = [layer.stream() for layer in typed]
-
-    def push(self, x: Tensor, last: bool) -> Tensor:
-        for stream in self._streams:
-            x = stream.push(x, last)
-        return x
+def _turned(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Between [layers, B, dim], as torch has it, and [B, layers, dim]."""
+    hidden, cell = state
+    return hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous()
 
 
 def pad_ends(x: Tensor, left: int, right: int, mode: str) -> Tensor:

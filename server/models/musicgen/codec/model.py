@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from server.models.musicgen.checkpoint.config import CodecConfig
 from server.models.musicgen.codec.layers import (
     Activation,
-    Chain,
     Conv,
     ResidualBlock,
     ResidualLSTM,
     TransposedConv,
+    push_through,
 )
+from server.models.musicgen.codec.states import State, form, joined, split
 
 
 class Quantizer(nn.Module):
@@ -106,9 +109,30 @@ class Codec(nn.Module):
         self.decoder = Decoder(config)
         self.quantizer = Quantizer(config.num_codebooks, config.codebook_size, config.dimension)
 
+    @property
+    def weights_bytes(self) -> int:
+        return sum(parameter.nbytes for parameter in self.parameters())
+
     def stream(self, channels: int) -> DecoderStream:
         """Begin to decode a sound of `channels` channels."""
         return DecoderStream(self, channels)
+
+    def push(
+        self, streams: Sequence[DecoderStream], codes: Sequence[Tensor], last: bool
+    ) -> list[Tensor]:
+        """The next codes of several sounds of the same `form`, decoded at once.
+
+        Each of `codes` is [channels · K, n], channels alternating; gives samples [channels, m]. If
+        it fails the streams are as before.
+        """
+        channels = streams[0].channels
+        by_channel = [each.unflatten(0, (-1, channels)).transpose(0, 1) for each in codes]
+        x = self.quantizer.decode(torch.cat(by_channel))  # [rows, dim, n]
+        state = joined([stream.state for stream in streams])
+        samples, state = push_through(self.decoder.layers, x, state, last)
+        for stream, own in zip(streams, split(state, channels, len(streams)), strict=True):
+            stream.state = own
+        return list(samples[:, 0].split(channels))
 
     def decode(self, codes: Tensor, channels: int) -> Tensor:
         """A whole sound: `codes` [channels · K, n] → samples [channels, n · hop] float32."""
@@ -130,11 +154,15 @@ class DecoderStream:
     """
 
     def __init__(self, codec: Codec, channels: int) -> None:
-        self._quantizer = codec.quantizer
-        self._channels = channels
-        self._chain = Chain(codec.decoder.layers)
+        self.codec = codec
+        self.channels = channels
+        self.state: State = None
+
+    @property
+    def form(self) -> Hashable:
+        """Sounds of equal form can be decoded together."""
+        return self.channels, form(self.state)
 
     def push(self, codes: Tensor, last: bool) -> Tensor:
         """The next `codes` [channels · K, n], channels alternating → samples [channels, m]."""
-        by_channel = codes.unflatten(0, (-1, self._channels)).transpose(0, 1)  # [channels, K, n]
-        return self._chain.push(self._quantizer.decode(by_channel), last)[:, 0]
+        return self.codec.push([self], [codes], last)[0]

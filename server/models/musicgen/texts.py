@@ -1,0 +1,60 @@
+"""What the model remembers of prompts: made on a thread of its own, once for all who share one.
+
+Reading a prompt takes as long as several decode steps, or many for a long one; here nobody who is
+already playing waits for it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+import torch
+
+from server.models.musicgen.backend import Backend, Memory
+from server.models.musicgen.text_encoder import TextEncoder
+from server.models.musicgen.wish import MAX_TEXT_TOKENS
+
+#: What is remembered of a prompt, soon; None for the empty one, which conditions nothing.
+Text: TypeAlias = "Future[Memory | None]"
+
+
+class Texts:
+    """`remember` is for one thread, `num_bytes` for any."""
+
+    def __init__(self, encoder: TextEncoder, backend: Backend[Any, Any]) -> None:
+        self._encoder = encoder
+        self._backend = backend
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
+        self._in_use: WeakValueDictionary[str, Text] = WeakValueDictionary()
+
+    @property
+    def weights_bytes(self) -> int:
+        """Of the text encoder."""
+        return sum(parameter.nbytes for parameter in self._encoder.model.parameters())
+
+    @property
+    def largest_bytes(self) -> int:
+        """The most that a prompt can take."""
+        return MAX_TEXT_TOKENS * self._backend.bytes_per_text_token
+
+    def num_bytes(self, prompt: str) -> int:
+        """What `prompt` will take. Raises `TooLarge` if it can never be read."""
+        num_tokens = len(self._encoder.tokens(prompt)) if prompt else 0
+        return num_tokens * self._backend.bytes_per_text_token
+
+    def remember(self, prompt: str) -> Text:
+        """Read `prompt`, or share what somebody who still runs has of it."""
+        text = self._in_use.get(prompt)
+        if text is None or (text.done() and text.exception() is not None):
+            text = self._in_use[prompt] = self._thread.submit(self._read, prompt)
+        return text
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @torch.inference_mode()
+    def _read(self, prompt: str) -> Memory | None:
+        states = self._encoder.encode(prompt)
+        return None if states is None else self._backend.remember_text(states)

@@ -1,0 +1,20 @@
+"""Metrics that are read where they arise, whenever somebody asks for them."""
+
+from __future__ import annotations
+
+from server.metrics import Metrics
+from server.models.registry import Entry
+from server.service.admission import WaitingRoom
+
+
+def watch(metrics: Metrics, entry: Entry, room: WaitingRoom) -> None:
+    """Let `metrics` read what the model has, what is taken of it, and how its batches go."""
+    name = entry.model.info.name
+    metrics.slots.labels(name).set_function(lambda: entry.capacity.slots)
+    metrics.slots_used.labels(name).set_function(lambda: room.used.slots)
+    metrics.memory.labels(name).set_function(lambda: entry.capacity.memory_bytes)
+    metrics.memory_used.labels(name).set_function(lambda: room.used.memory_bytes)
+    metrics.waiting.labels(name).set_function(lambda: room.num_waiting)
+    metrics.batch_size.labels(name).set_function(lambda: entry.model.workload().batch_size)
+    metrics.decode_steps.read(name, lambda: entry.model.workload().num_steps)
+    metrics.tokens.read(name, lambda: entry.model.workload().num_tokens)
