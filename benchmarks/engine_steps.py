@@ -131,7 +131,7 @@ def seconds_for_four(checkpoint: Checkpoint, own_thread: bool) -> float:
 def engine_over(checkpoint: Checkpoint, own_thread: bool) -> Iterator[Engine]:
     def build() -> Runner:
         runner = Runner(checkpoint, checkpoint.language_model, CPU, 0.16)
-        runner.studio = Studio(checkpoint.codec, own_thread, lambda: runner.on_news())
+        runner.studio = Studio(checkpoint.codec, own_thread, runner.news)
         runner.capacity = Resources(4, 2**40)
         return runner
 

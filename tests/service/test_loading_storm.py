@@ -12,6 +12,7 @@ import pytest
 from server.errors import ContinuoError
 from server.events import Cancelled, Completed, Failed
 from server.generation import GenerationRequest
+from server.models.base import NO_RESOURCES
 from server.models.registry import Phase
 from server.service import loading
 from server.service.generation import GenerationService
@@ -103,7 +104,7 @@ async def assert_nothing_is_left(service: GenerationService) -> None:
         await asyncio.wait_for(service.loader.settled(entry), LONGEST_WAIT_SECONDS)
         room = service.room(entry)
         assert (entry.phase, entry.memory_bytes) == (Phase.UNLOADED, 0)
-        assert (room.num_running, room.num_waiting, room.used.slots) == (0, 0, 0)
+        assert (room.num_running, room.num_waiting, room.used) == (0, 0, NO_RESOURCES)
     assert not Heavy.held
     assert not service._pumps
     assert not service._jobs

@@ -110,7 +110,7 @@ class Engine:
     def _live(self) -> None:
         try:
             self._runner = self._build()
-            self._runner.on_news = self._wake
+            self._runner.news.tell = self._wake
             self._scheduler = Scheduler(self._runner.capacity)
             self._on_capacity(self._scheduler.capacity)
         except BaseException as error:

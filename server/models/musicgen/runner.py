@@ -54,6 +54,19 @@ class Performance:
         self._joined = True
 
 
+class News:
+    """Tells whoever wants to know, on any thread, that a text was read or a piece of sound made.
+
+    It does not know the runner, which would otherwise keep itself, and its weights, alive.
+    """
+
+    def __init__(self) -> None:
+        self.tell: Callable[[], None] = lambda: None
+
+    def __call__(self, *what: object) -> None:
+        self.tell()
+
+
 class Runner:
     """Methods are for the engine's thread if they do not say otherwise.
 
@@ -70,14 +83,13 @@ class Runner:
     ) -> None:
         self.config = config = checkpoint.config
         self.capacity = NO_RESOURCES
-        #: Called on any thread when a text has been read or a piece of sound made.
-        self.on_news: Callable[[], None] = lambda: None
+        self.news = News()
         self._device = device
         self._backend = backend
         self._codec = checkpoint.codec.to(device)
         checkpoint.text_encoder.model.to(device)
         self._texts = Texts(checkpoint.text_encoder, backend)
-        self.studio = Studio(self._codec, device.type != "cpu", self._tell)
+        self.studio = Studio(self._codec, device.type != "cpu", self.news)
         self._beat = Beat(int(LONGEST_CHUNK_SECONDS * config.codec.frame_rate))
         self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
         self._batch: list[Sequence] = []
@@ -116,7 +128,7 @@ class Runner:
         memory = self._backend.reserve(wish.num_positions(config.language_model.max_delay))
         sound = Sound(self._codec, config.channels, sequence, self._beat, self._first_chunk_frames)
         text = self._texts.remember(wish.prompt)
-        text.add_done_callback(lambda _: self._tell())
+        text.add_done_callback(self.news)
         return Performance(sequence, memory, text, sound)
 
     @torch.inference_mode()
@@ -162,9 +174,6 @@ class Runner:
     def close(self) -> None:
         self._texts.close()
         self.studio.close()
-
-    def _tell(self) -> None:
-        self.on_news()
 
     def _settings_of(self, sequences: list[Sequence], device: torch.device) -> Settings:
         """Made anew only when the batch has changed."""

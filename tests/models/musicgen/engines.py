@@ -82,7 +82,7 @@ class Watched(Recorded):
         self.capacity = Resources(SLOTS, 2**30)
         fragile = Fragile(self, self._codec)
         self._texts = Fallible(self, runner._texts)  # type: ignore[assignment]
-        self.studio = Studio(fragile, own_thread, self._tell)  # type: ignore[arg-type]
+        self.studio = Studio(fragile, own_thread, self.news)  # type: ignore[arg-type]
         self.num_steps = 0
         self.num_decoded_together: list[int] = []
         #: Prompts whose texts come when a test says so.
