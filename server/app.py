@@ -12,16 +12,28 @@ from fastapi.middleware.cors import CORSMiddleware
 from sse_starlette.sse import AppStatus
 
 from server import __version__
-from server.controllers import health, models, musicgen_events, musicgen_sse, page
+from server.controllers import (
+    health,
+    job_bodies,
+    jobs,
+    models,
+    musicgen_events,
+    musicgen_sse,
+    page,
+)
 from server.controllers.middleware import BodyLimit, RequestId
 from server.controllers.openapi import describe
-from server.controllers.problems import no_such_route
+from server.controllers.problems import ProblemBody, no_such_route
 from server.metrics import Metrics
 from server.models.base import ModelOptions
 from server.models.memory import DeviceMemory
 from server.models.registry import ALIASES, CATALOG, CHECKPOINT_MODEL, Registry
 from server.service.generation import GenerationService
+from server.service.retention import Retention
+from server.service.stored_jobs import StoredJobs
 from server.settings import Settings
+from server.stores.job_store import JobStore, database_url
+from server.stores.output_store import OutputStore
 
 DESCRIPTION = "Prompt in; progress and sound stream out while the music is made."
 
@@ -29,20 +41,25 @@ DESCRIPTION = "Prompt in; progress and sound stream out while the music is made.
 def create_app(settings: Settings) -> FastAPI:
     """The whole server as an ASGI application; its service is `app.state.service`.
 
-    Raises `UnknownModel` if the default model is none of this server's.
+    Raises `UnknownModel` if the default model is none of this server's, `UnusableStore` if there is
+    no such database.
     """
     AppStatus.enable_automatic_graceful_drain = False  # streams end by our own drain, uncut
     service = create_service(settings)
+    stored_jobs = create_stored_jobs(settings, service)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
+        await stored_jobs.start()
         yield
+        await stored_jobs.close()
         await service.close()
 
     app = FastAPI(title="Continuo", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.service = service
-    _add_routes(app, service, settings)
+    app.state.stored_jobs = stored_jobs
+    _add_routes(app, service, stored_jobs, settings)
     _add_middleware(app, settings)
     return app
 
@@ -70,6 +87,25 @@ def create_service(settings: Settings) -> GenerationService:
     )
 
 
+def create_stored_jobs(settings: Settings, service: GenerationService) -> StoredJobs:
+    """The stored jobs of `settings`; nothing is opened yet."""
+    retention_hours = {
+        jobs.DIALECT: settings.job_retention_hours,
+        "lyria": settings.lyria_retention_hours,
+        "diffrhythm": settings.diffrhythm_retention_hours,
+    }
+    return StoredJobs(
+        service,
+        JobStore(database_url(settings.database_url, settings.output_dir)),
+        OutputStore(settings.output_dir),
+        settings.queue_places,
+        Retention(
+            {dialect: 3600 * hours for dialect, hours in retention_hours.items()},
+            settings.max_output_bytes,
+        ),
+    )
+
+
 def _checkpoints(model_name: str) -> dict[str, Path]:
     """The folder that the operator named in place of a model, under the name it is served by."""
     folder = Path(model_name)
@@ -83,15 +119,19 @@ def _downloads(settings: Settings, names: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if any(fnmatchcase(name, p) for p in patterns))
 
 
-def _add_routes(app: FastAPI, service: GenerationService, settings: Settings) -> None:
+def _add_routes(
+    app: FastAPI, service: GenerationService, stored_jobs: StoredJobs, settings: Settings
+) -> None:
     debug = settings.debug
     app.include_router(
         musicgen_sse.router(service, settings.waiting_places, settings.send_timeout_seconds, debug)
     )
+    app.include_router(jobs.router(service, stored_jobs, settings.send_timeout_seconds, debug))
     app.include_router(models.router(service, settings.allow_model_admin, debug))
     app.include_router(health.router(service, debug))
     app.include_router(page.router())
-    describe(app, (*musicgen_events.EVENTS, musicgen_sse.GenerateMusic))
+    events = (*musicgen_events.EVENTS, *job_bodies.EVENTS)
+    describe(app, (*events, musicgen_sse.GenerateMusic, ProblemBody))
     app.add_exception_handler(404, no_such_route)
     app.add_exception_handler(405, no_such_route)
 
@@ -104,6 +144,6 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allow_origins=settings.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["X-Request-Id", "Retry-After"],
+        expose_headers=["X-Request-Id", "Retry-After", "Location", "Content-Disposition"],
     )
     app.add_middleware(RequestId)

@@ -23,7 +23,9 @@ from server import __version__, logs
 from server.app import create_app
 from server.errors import UnknownModel
 from server.service.generation import GenerationService
+from server.service.stored_jobs import StoredJobs
 from server.settings import Settings, WrongSetting
+from server.stores.lock import UnusableStore
 
 EXIT_OK = 0
 #: How long uvicorn waits for connections to close once the service has drained.
@@ -77,8 +79,11 @@ def _serve(
         app = create_app(settings)
     except UnknownModel as error:
         raise WrongSetting(f"DEFAULT_MODEL (--music_model_name): {error.problem}") from None
+    except UnusableStore as error:
+        raise WrongSetting(str(error)) from None
     except (ImportError, AttributeError) as error:
         raise WrongSetting(f"EXTRA_MODELS: {error}") from None
+    asyncio.run(_try_stores(app.state.stored_jobs))
     config = uvicorn.Config(app, log_config=None, **options)
     drain_seconds = 0.0 if settings.debug else settings.drain_seconds  # a reload is not waited for
     server = Server(config, app.state.service, drain_seconds)
@@ -89,6 +94,15 @@ def _serve(
         hint = "if it is taken, choose another with --port (API_PORT)"
         raise WrongSetting(f"cannot listen on {place}; {hint}") from None
     return server.exit_code
+
+
+async def _try_stores(stored_jobs: StoredJobs) -> None:
+    """A store that cannot be used stops the start with one line, before anything listens."""
+    try:
+        await stored_jobs.open()
+    except UnusableStore as error:
+        raise WrongSetting(str(error)) from None
+    await stored_jobs.close()
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -80,7 +80,28 @@ class Settings(BaseModel):
     log_dir: Path = _setting(Path("log"), "folder of the log files", "LOG_DIR")
     models_dir: Path = _setting(Path("models"), "folder of model weights", "MODELS_DIR")
     output_dir: Path = _setting(
-        Path("output"), "folder of what the server stores (nothing yet)", "OUTPUT_DIR"
+        Path("output"), "folder of the stored jobs' files, and of their database", "OUTPUT_DIR"
+    )
+    database_url: str = _setting(
+        "", "database of the stored jobs; unset: jobs.sqlite in OUTPUT_DIR", "DATABASE_URL"
+    )
+    queue_places: int = _setting(
+        1000, "stored jobs that may wait for a model; others get 429", "QUEUE_PLACES", ge=1
+    )
+    job_retention_hours: float = _setting(
+        168.0, "how long files of /api/v1/jobs are kept", "JOB_RETENTION_HOURS", gt=0
+    )
+    lyria_retention_hours: float = _setting(
+        168.0, "how long files of /generate-music are kept", "LYRIA_RETENTION_HOURS", gt=0
+    )
+    diffrhythm_retention_hours: float = _setting(
+        24.0, "how long files of /api/generate are kept", "DIFFRHYTHM_RETENTION_HOURS", gt=0
+    )
+    max_output_bytes: int = _setting(
+        20 * 2**30,
+        "size of all stored files, above which the oldest expire early",
+        "MAX_OUTPUT_BYTES",
+        ge=2**20,
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
         "auto", "where models run, if they can choose", "DEVICE"

@@ -5,6 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live import Live, live
+from tests.postgres import Postgres, postgres
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests; each takes a database of its own."""
+    with postgres() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ CURLS = [
     (page, example)
     for page in ("README.md", "docs/api.md")
     for example in re.findall(
-        r"(?:^    (?:\$ )?(?=curl).*\n)(?:^    .*\n)*", (ROOT / page).read_text("utf-8"), re.M
+        r"(?:^    (?:\$ )?(?=curl|job=).*\n)(?:^    .*\n)*", (ROOT / page).read_text("utf-8"), re.M
     )
 ]
 

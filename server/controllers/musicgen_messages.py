@@ -74,23 +74,23 @@ class Messages:
             case AudioChunk():
                 if not self._stream_audio:
                     return b""
-                return await to_thread.run_sync(_audio, self._job, event)
+                info = self._job.info
+                return await to_thread.run_sync(audio_line, event, info.sample_rate, info.channels)
             case Completed():
                 return await self._completed()
             case Started():
-                self._repeatable(_progress(0, Pace(None, event.duration_seconds)))
-                return _message(_start(self._job, event))
-            case Queued(position, eta_seconds, activity):
-                waiting = QueuedEvent(position=position, eta_seconds=eta_seconds, activity=activity)
-                return self._repeatable(waiting)
+                self._repeatable(progress_event(0, Pace(None, event.duration_seconds)))
+                return data_line(start_event(self._job.id, event))
+            case Queued():
+                return self._repeatable(queued_event(event))
             case Progress(percent, pace):
-                return self._repeatable(_progress(percent, pace))
+                return self._repeatable(progress_event(percent, pace))
             case Warning(code, message):
-                return _message(WarningEvent(code=code, message=message))
+                return data_line(WarningEvent(code=code, message=message))
             case Document():
                 return b""  # it is in `completed`, if it was asked for
             case Failed() | Cancelled():
-                return _message(self._error(event))
+                return data_line(self._error(event))
 
     def _error(self, event: Failed | Cancelled) -> ErrorEvent:
         if isinstance(event, Cancelled):
@@ -111,7 +111,7 @@ class Messages:
 
     def _repeatable(self, event: QueuedEvent | ProgressEvent) -> bytes:
         self._repeated, self._repeated_at = event, time.monotonic()
-        return _message(event)
+        return data_line(event)
 
     def _beat(self) -> bytes:
         assert self._repeated is not None  # or _silent_seconds would not end
@@ -124,21 +124,29 @@ class Messages:
         return max(0.0, self._repeated_at + HEARTBEAT_SECONDS - time.monotonic())
 
 
-def _message(event: BaseModel) -> bytes:
+def data_line(event: BaseModel) -> bytes:
     """Exactly one `data: ` line and a blank one."""
     unasked = isinstance(event, CompletedEvent)  # stems and takes, if they are none
     return b"data: " + event.model_dump_json(exclude_none=unasked).encode() + b"\n\n"
 
 
-def _message_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
+def _line_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
     """The same with `audio`, base64, put in its place without copying megabytes again."""
-    head, tail = _message(event).split(b'"audio":""', 1)
+    head, tail = data_line(event).split(b'"audio":""', 1)
     return b"".join((head, b'"audio":"', audio, b'"', tail))
 
 
-def _start(job: Job, event: Started) -> StartEvent:
+def queued_event(event: Queued) -> QueuedEvent:
+    """A place in the line, and what the model is doing before it can take anybody."""
+    return QueuedEvent(
+        position=event.position, eta_seconds=event.eta_seconds, activity=event.activity
+    )
+
+
+def start_event(job_id: str, event: Started) -> StartEvent:
+    """The model has begun with the job."""
     return StartEvent(
-        job_id=job.id,
+        job_id=job_id,
         model=event.model,
         seed=event.seed,
         sample_rate=event.sample_rate,
@@ -148,7 +156,8 @@ def _start(job: Job, event: Started) -> StartEvent:
     )
 
 
-def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
+def progress_event(percent: float, pace: Pace | None) -> ProgressEvent:
+    """How far it is, and how fast."""
     assert pace is not None  # a job's log has no other
     return ProgressEvent(
         progress=round(percent, 1),
@@ -157,19 +166,19 @@ def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
     )
 
 
-def _audio(job: Job, chunk: AudioChunk) -> bytes:
-    """Blocking: runs on a worker thread."""
+def audio_line(chunk: AudioChunk, sample_rate: int, channels: int) -> bytes:
+    """A piece of sound. Blocking: runs on a worker thread."""
     assert chunk.pace is not None
     event = AudioEvent(
         audio="",
         sequence=chunk.sequence,
         take=chunk.take,
-        sample_rate=job.info.sample_rate,
-        channels=job.info.channels,
+        sample_rate=sample_rate,
+        channels=channels,
         realtime_factor=chunk.pace.realtime_factor,
         buffer_seconds=chunk.pace.buffer_seconds,
     )
-    return _message_with_audio(event, base64.b64encode(to_pcm16(chunk.samples).data))
+    return _line_with_audio(event, base64.b64encode(to_pcm16(chunk.samples).data))
 
 
 def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
@@ -188,7 +197,7 @@ def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
         stems=takes[0].stems,
         takes=takes if len(takes) > 1 else None,
     )
-    return _message_with_audio(event, takes[0].audio.encode())
+    return _line_with_audio(event, takes[0].audio.encode())
 
 
 def _take(job: Job, number: int, stopped: Callable[[], bool]) -> TakeBody:

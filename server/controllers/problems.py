@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from fastapi import Request, Response
@@ -48,6 +49,36 @@ def as_json(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSO
         field=error.field if isinstance(error, BadRequest) else None,
     )
     return JSONResponse(body.model_dump(), error.status, headers=retry_header(error))
+
+
+class ProblemBody(BaseModel):
+    """An error in the form of RFC 9457, as `application/problem+json`."""
+
+    type: str = "about:blank"
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """For people: what was wrong, what is allowed, what to do."""
+    error: str
+    """A code for programs, for example `bad_request` or `queue_full`."""
+    field: str | None = None
+    """The field that was wrong, if it was one."""
+
+
+def as_problem(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSONResponse:
+    """The form of our own routes about jobs; a request that cannot be met is a 422 there."""
+    error = error.renamed(names or {})
+    status = 422 if isinstance(error, BadRequest) else error.status
+    body = ProblemBody(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=error.message,
+        error=error.code,
+        field=error.field if isinstance(error, BadRequest) else None,
+    )
+    media_type = "application/problem+json"
+    return JSONResponse(body.model_dump(), status, retry_header(error), media_type)
 
 
 def retry_header(error: ContinuoError) -> dict[str, str]:

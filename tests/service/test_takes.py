@@ -110,7 +110,9 @@ async def test_takes_spread_when_a_slot_becomes_free() -> None:
 
 async def test_as_many_as_the_cost_of_each_allows() -> None:
     service = await make_service()
-    await service.registry.entry("weighted").load()
+    weighted = service.registry.entry("weighted")
+    service.load(weighted)
+    await service.loader.settled(weighted)
     request = GenerationRequest(
         "step 0.05", model="weighted", duration_seconds=2, seed=1, num_takes=3
     )
