@@ -18,7 +18,7 @@ from tests.service.test_service import make_service, outcome
 
 def finished_job(num_seconds: int = 40):
     job = make_job(num_takes=2)
-    job.start({})
+    job.start(job.info, {})
     for take in (0, 1):
         for second in range(num_seconds):
             job.record(AudioChunk(tone(take, second)), take)
