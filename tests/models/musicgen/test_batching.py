@@ -41,7 +41,7 @@ VARIED = [
     *OTHERS,
     replace(WISH, sampling=Sampling(temperature=0.0), num_frames=18),
     replace(WISH, prompt="a " * 60, guidance=7.5, seed=9, sampling=Sampling(0.8, 3)),
-    replace(WISH, opening=tensor("mono", "prompt_codes"), num_frames=40, seed=6),
+    replace(WISH, opening=tensor("mono", "prompt_codes").numpy(), num_frames=40, seed=6),
 ]
 
 
