@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGTERM
 from socket import SHUT_RDWR
 from typing import Any
 
@@ -14,14 +16,15 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes import Ticking
 from tests.live import ROUTE, Live, live, until
+from tests.process import running
 
 Told = tuple[dict[str, Any], bytes]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Live]:
-    with live() as running:
-        yield running
+    with live() as started:
+        yield started
 
 
 @pytest.fixture
@@ -210,3 +213,26 @@ def test_pages_of_elsewhere(origin: str | None, welcome: bool) -> None:
 def test_the_answer_carries_the_requests_id(server: Live) -> None:
     with opened(server, additional_headers={"X-Request-Id": "my-id"}) as socket:
         assert socket.response.headers["X-Request-Id"] == "my-id"
+
+
+def test_a_message_that_is_too_long_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, MAX_BODY_BYTES="2048") as server,
+        connect(f"ws://127.0.0.1:{server.port}{ROUTE}") as socket,
+    ):
+        ask(socket, description="x" * 4096)
+        assert closed(socket).sent.code == 1009
+
+
+def test_an_open_socket_does_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
+    with (
+        running(tmp_path) as server,
+        connect(f"ws://127.0.0.1:{server.port}{ROUTE}") as silent,
+        connect(f"ws://127.0.0.1:{server.port}{ROUTE}") as socket,
+    ):
+        ask(socket, description="step 0.1", duration=5)
+        hear_until(socket, "progress")
+        server.signal(SIGTERM)
+        assert hear_all(socket)[-1][0]["event"] == "completed"  # what runs may finish
+        assert closed(silent).rcvd.code == 1012
+        assert server.exit_code() == 0
