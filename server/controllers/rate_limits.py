@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from math import ceil
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
@@ -16,7 +18,7 @@ from starlette.requests import HTTPConnection
 
 from server.errors import RateLimited
 
-MEMORY = "memory://"
+SCHEMES = ("memory", "redis", "rediss")
 #: On every answer of a route that is limited; the reset is in seconds since 1970.
 LIMIT, REMAINING, RESET = "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"
 HEADERS = (LIMIT, REMAINING, RESET)
@@ -33,13 +35,24 @@ class RequestCounts:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises `UnusableRateLimitStore`."""
-        options = {} if url.startswith(MEMORY) else {"implementation": "redispy"}
+        """Raises `UnusableRateLimitStore`; it does not repeat the URL, which may hold a password."""
+        options = {} if _scheme(url) == "memory" else {"implementation": "redispy"}
         try:
             storage = storage_from_string(f"async+{url}", wrap_exceptions=True, **options)
-        except (ConfigurationError, ValueError) as error:
-            raise UnusableRateLimitStore(f"RATE_LIMIT_STORAGE_URL: {error}") from None
+        except ConfigurationError:
+            remedy = 'RATE_LIMIT_STORAGE_URL needs redis: pip install "continuo[redis]"'
+            raise UnusableRateLimitStore(remedy) from None
         self.windows = MovingWindowRateLimiter(storage)
+
+
+def _scheme(url: str) -> str:
+    """Of a URL that can be used; its port is looked at too."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in SCHEMES and parts.port != 0:
+            return parts.scheme
+    allowed = "memory://, redis://HOST:PORT or rediss://HOST:PORT"
+    raise UnusableRateLimitStore(f"RATE_LIMIT_STORAGE_URL must be {allowed}")
 
 
 class RateLimiter:

@@ -120,9 +120,12 @@ def test_while_counts_cannot_be_reached_nobody_is_refused() -> None:
         assert [generate(server.url).status_code for _ in range(4)] == [200] * 4
 
 
-def test_a_place_that_does_not_exist_stops_the_start() -> None:
-    with pytest.raises(UnusableRateLimitStore, match="RATE_LIMIT_STORAGE_URL"):
-        create_app(Settings(rate_limit_storage_url="nowhere://x"))
+@pytest.mark.parametrize("url", ["nowhere://x", "memory", "redis://:secret@host:port"])
+def test_a_place_that_does_not_exist_stops_the_start(url: str) -> None:
+    with pytest.raises(UnusableRateLimitStore) as raised:
+        create_app(Settings(rate_limit_storage_url=url))
+    assert str(raised.value).startswith("RATE_LIMIT_STORAGE_URL must be memory://, redis://")
+    assert "secret" not in str(raised.value)
 
 
 def test_pages_may_read_the_headers() -> None:
