@@ -35,7 +35,7 @@ class RequestCounts:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises `UnusableRateLimitStore`; it does not repeat the URL, which may hold a password."""
+        """Raises `UnusableRateLimitStore`, without the URL: it may hold a password."""
         options = {} if _scheme(url) == "memory" else {"implementation": "redispy"}
         try:
             storage = storage_from_string(f"async+{url}", wrap_exceptions=True, **options)

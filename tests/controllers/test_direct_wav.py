@@ -123,6 +123,12 @@ def test_a_model_is_loaded_on_first_use_and_kept() -> None:
         assert generate(server, model="slow-to-load").status_code == 200
 
 
+def test_a_model_that_cannot_be_loaded_is_told_to_who_waits_for_it(server: Live) -> None:
+    response = generate(server, model="broken-load")
+    assert response.status_code == 503
+    assert "broken-load failed to load" in response.json()["detail"]
+
+
 def test_who_leaves_ends_the_work(server: Live) -> None:
     connection = open_request(server, prompt="step 0.1", duration=60)
     until(lambda: Ticking.active == 1)

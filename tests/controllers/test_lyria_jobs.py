@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
-import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import httpx
 import numpy as np
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 from server.controllers.lyria_bodies import LyriaRequest
 from server.models.sketch.composition.theory import SIGNATURES
 from tests.controllers.test_bad_bodies import BAD_BODIES, JSON
-from tests.controllers.test_jobs import sweep
 from tests.fakes import tone
 from tests.live import Json, Live, live, until
 
@@ -155,16 +155,24 @@ def test_an_unknown_task(server: Live, path: str) -> None:
     assert "'nope'" in response.json()["detail"]
 
 
-def test_an_expired_task_is_gone() -> None:
-    with live(lyria_model="ticking", lyria_retention_hours=0.3 / 3600) as server:
+def test_an_expired_task_is_gone(server: Live) -> None:
+    task_id = started(server, duration_seconds=1)
+    ended(server, task_id)
+    expiring = server.stored_jobs._jobs.expire(task_id)
+    asyncio.run_coroutine_threadsafe(expiring, server.loop).result(10)
+    for path in ("/music-status/", "/download-music/"):
+        response = get(server, path + task_id)
+        assert response.status_code == 410
+        assert "expired" in response.json()["detail"]
+
+
+def test_files_are_kept_as_long_as_this_dialect_says() -> None:
+    with live(lyria_model="ticking", lyria_retention_hours=2, job_retention_hours=1) as server:
         task_id = started(server, duration_seconds=1)
         ended(server, task_id)
-        time.sleep(0.3)
-        sweep(server)
-        for path in ("/music-status/", "/download-music/"):
-            response = get(server, path + task_id)
-            assert response.status_code == 410
-            assert "expired" in response.json()["detail"]
+        job = get(server, f"/api/v1/jobs/{task_id}").json()
+        times = [datetime.fromisoformat(job[name][:19]) for name in ("ended_at", "expires_at")]
+        assert abs((times[1] - times[0]).total_seconds() - 2 * 3600) <= 1
 
 
 BAD_FIELDS = [
