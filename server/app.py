@@ -7,23 +7,30 @@ from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from sse_starlette.sse import AppStatus
 
 from server import __version__
 from server.controllers import (
+    direct_wav,
     health,
     job_bodies,
     jobs,
+    lyria_bodies,
+    lyria_jobs,
     models,
     musicgen_events,
     musicgen_sse,
+    musicgen_websocket,
     page,
 )
+from server.controllers.encoding import NUM_ENCODERS
 from server.controllers.middleware import BodyLimit, RequestId
 from server.controllers.openapi import describe
 from server.controllers.problems import ProblemBody, no_such_route
+from server.controllers.rate_limits import HEADERS, RateLimiter, RequestCounts
 from server.metrics import Metrics
 from server.models.base import ModelOptions
 from server.models.memory import DeviceMemory
@@ -41,8 +48,8 @@ DESCRIPTION = "Prompt in; progress and sound stream out while the music is made.
 def create_app(settings: Settings) -> FastAPI:
     """The whole server as an ASGI application; its service is `app.state.service`.
 
-    Raises `UnknownModel` if the default model is none of this server's, `UnusableStore` if there is
-    no such database.
+    Raises `UnknownModel` if the default model is none of this server's, `UnusableStore` or
+    `UnusableRateLimitStore` if there is no such database.
     """
     AppStatus.enable_automatic_graceful_drain = False  # streams end by our own drain, uncut
     service = create_service(settings)
@@ -91,7 +98,7 @@ def create_stored_jobs(settings: Settings, service: GenerationService) -> Stored
     """The stored jobs of `settings`; nothing is opened yet."""
     retention_hours = {
         jobs.DIALECT: settings.job_retention_hours,
-        "lyria": settings.lyria_retention_hours,
+        lyria_jobs.DIALECT: settings.lyria_retention_hours,
         "diffrhythm": settings.diffrhythm_retention_hours,
     }
     return StoredJobs(
@@ -122,16 +129,43 @@ def _downloads(settings: Settings, names: Iterable[str]) -> frozenset[str]:
 def _add_routes(
     app: FastAPI, service: GenerationService, stored_jobs: StoredJobs, settings: Settings
 ) -> None:
-    debug = settings.debug
-    app.include_router(
-        musicgen_sse.router(service, settings.waiting_places, settings.send_timeout_seconds, debug)
+    debug, places = settings.debug, settings.waiting_places
+    send_timeout_seconds = settings.send_timeout_seconds
+    encoders = CapacityLimiter(NUM_ENCODERS)
+    counts = RequestCounts(settings.rate_limit_storage_url)
+
+    def limiter(name: str) -> RateLimiter:
+        return RateLimiter(counts, name, settings.rate_limit_others_per_minute)
+
+    streams = limiter(musicgen_sse.DIALECT)
+    lyria = RateLimiter(
+        counts,
+        lyria_jobs.DIALECT,
+        settings.rate_limit_requests_per_minute,
+        settings.rate_limit_requests_per_hour,
     )
-    app.include_router(jobs.router(service, stored_jobs, settings.send_timeout_seconds, debug))
-    app.include_router(models.router(service, settings.allow_model_admin, debug))
-    app.include_router(health.router(service, debug))
-    app.include_router(page.router())
-    events = (*musicgen_events.EVENTS, *job_bodies.EVENTS)
-    describe(app, (*events, musicgen_sse.GenerateMusic, ProblemBody))
+    for router in (
+        musicgen_sse.router(service, places, send_timeout_seconds, encoders, streams, debug),
+        musicgen_websocket.router(
+            service, places, send_timeout_seconds, encoders, streams, settings.cors_origins, debug
+        ),
+        jobs.router(service, stored_jobs, send_timeout_seconds, limiter(jobs.DIALECT), debug),
+        lyria_jobs.router(service, stored_jobs, settings.lyria_model, lyria, debug),
+        direct_wav.router(
+            service,
+            places,
+            send_timeout_seconds,
+            encoders,
+            limiter(direct_wav.DIALECT),
+            debug,
+        ),
+        models.router(service, settings.allow_model_admin, debug),
+        health.router(service, debug),
+        page.router(),
+    ):
+        app.include_router(router)
+    bodies = (musicgen_sse.GenerateMusic, lyria_bodies.LyriaRequest, direct_wav.Generate)
+    describe(app, (*musicgen_events.EVENTS, *job_bodies.EVENTS, *bodies, ProblemBody))
     app.add_exception_handler(404, no_such_route)
     app.add_exception_handler(405, no_such_route)
 
@@ -144,6 +178,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allow_origins=settings.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["X-Request-Id", "Retry-After", "Location", "Content-Disposition"],
+        expose_headers=[
+            "X-Request-Id",
+            "Retry-After",
+            "Location",
+            "Content-Disposition",
+            *HEADERS,
+        ],
     )
     app.add_middleware(RequestId)

@@ -17,6 +17,7 @@
     ├── Refused                    503                    the request is fine; later, perhaps
     │   ├── Busy                   503  busy              no slot and no waiting place is free
     │   ├── QueueFull              429  queue_full        too many stored jobs wait for the model
+    │   ├── RateLimited            429  rate_limited      this client has sent too many
     │   ├── StoreUnreachable       503  store_unreachable
     │   ├── Loading                503  loading           the model is not ready yet
     │   ├── Unloading              503  unloading         the model is on its way out
@@ -198,6 +199,13 @@ class QueueFull(Refused):
     """As many stored jobs wait for the model as may."""
 
     code = "queue_full"
+    status = 429
+
+
+class RateLimited(Refused):
+    """A client has sent more requests than it may in a while."""
+
+    code = "rate_limited"
     status = 429
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 
@@ -25,6 +25,7 @@ from server.controllers.musicgen_sse import (
     to_request,
 )
 from server.controllers.problems import as_problem, route_class
+from server.controllers.rate_limits import RateLimiter
 from server.controllers.recordings import RecordingReader
 from server.errors import BadRequest, ContinuoError, Refused
 from server.events import State
@@ -44,7 +45,11 @@ SANE_CURSOR = r"^[0-9]{1,18}$"
 
 
 def router(
-    service: GenerationService, jobs: StoredJobs, send_timeout_seconds: float, debug: bool
+    service: GenerationService,
+    jobs: StoredJobs,
+    send_timeout_seconds: float,
+    limiter: RateLimiter,
+    debug: bool,
 ) -> APIRouter:
     """The routes."""
 
@@ -60,6 +65,7 @@ def router(
     @routes.post(
         "",
         status_code=202,
+        dependencies=[Depends(limiter.watch)],
         response_model=JobBody | JobsBody,
         responses=problems(413, 422, 429),
         openapi_extra=BODY,

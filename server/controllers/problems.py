@@ -81,6 +81,20 @@ def as_problem(error: ContinuoError, names: Mapping[str, str] | None = None) -> 
     return JSONResponse(body.model_dump(), status, retry_header(error), media_type)
 
 
+class DetailBody(BaseModel):
+    """What a refused request is told in the job dialects and in that of plain WAV files."""
+
+    detail: str
+    """For people: what was wrong, what is allowed, what to do."""
+
+
+def as_detail(error: ContinuoError, debug: bool = False) -> JSONResponse:
+    """`{"detail": text}`; a request that cannot be met is a 422 there."""
+    status = 422 if isinstance(error, BadRequest) else error.status
+    body = DetailBody(detail=said(error, debug))
+    return JSONResponse(body.model_dump(), status, headers=retry_header(error))
+
+
 def retry_header(error: ContinuoError) -> dict[str, str]:
     if isinstance(error, Refused) and error.retry_after_seconds is not None:
         return {"Retry-After": str(error.retry_after_seconds)}
@@ -111,13 +125,21 @@ def _bad_parameter(error: RequestValidationError) -> BadRequest:
 
 
 def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
-    """A route whose errors are answered by `problem`, in its dialect's form."""
+    """A route whose errors are answered by `problem`, in its dialect's form.
+
+    What its dependencies put into `request.state.headers` is on every answer.
+    """
 
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handler = super().get_route_handler()
 
             async def answer(request: Request) -> Response:
+                response = await answered(request)
+                response.headers.update(getattr(request.state, "headers", {}))
+                return response
+
+            async def answered(request: Request) -> Response:
                 try:
                     return await handler(request)
                 except ContinuoError as error:

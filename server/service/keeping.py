@@ -8,8 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
 from server import __version__
 from server.audio import formats
+from server.audio.resampling import resampled, with_channels
 from server.audio.tags import Tags, write_tags
 from server.events import Warning
 from server.service.finished import FinishedTake
@@ -38,6 +41,14 @@ def convert(source: Path, target: Path, format: str, stored: StoredJob, take: in
     sound = formats.read(source)
     formats.write(target, sound, stored.sample_rate, stored.channels, format)
     write_tags(target, format, tags(stored, take))
+
+
+def convert_to_stereo(source: Path, target: Path, sample_rate: int, stored: StoredJob) -> None:
+    """Write the WAV of the first take as one of two channels at `sample_rate`, tagged. Blocking."""
+    whole = np.concatenate(list(formats.read(source)), axis=1)
+    sound = with_channels(resampled(whole, stored.sample_rate, sample_rate), 2)
+    formats.write(target, [sound], sample_rate, 2, "wav")
+    write_tags(target, "wav", tags(stored, 0))
 
 
 def warnings(job: Job) -> tuple[Warning, ...]:
