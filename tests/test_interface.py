@@ -74,7 +74,6 @@ def test_every_answer_is_a_described_one(server: Live, job: str, label: str) -> 
 
     @settings(
         max_examples=NUM_EXAMPLES,
-        deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

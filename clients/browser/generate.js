@@ -15,8 +15,9 @@ const MEDIA_TYPES = {
  * Makes music, and gives the events as they come, the last one being `completed`.
  *
  * `url` is the server's address, "" for the page's own. `params` are the fields of the route;
- * `stream_audio` is true unless you say otherwise or ask for `normalize`. Nothing is sent before the first event is asked
- * for. Leaving the loop, or aborting `signal`, ends the work on the server at once.
+ * `stream_audio` is true unless you say otherwise or ask for `normalize`. Nothing is sent before
+ * the first event is asked for. Leaving the loop, or aborting `signal`, ends the work on the server
+ * at once.
  *
  * Throws the errors of errors.js; `signal.reason` when aborted.
  */
@@ -31,17 +32,6 @@ export async function* generate(url, params, { signal } = {}) {
     if (event.event === "completed") return;
   }
   throw new ConnectionLost("the stream ended before the music was complete");
-}
-
-/** As JSON, or as a form where there are files. */
-function bodyOf(fields) {
-  const values = Object.entries(fields).filter(([, value]) => value != null);
-  if (!values.some(([, value]) => value instanceof Blob)) {
-    return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
-  }
-  const form = new FormData();
-  values.forEach(([name, value]) => form.append(name, value));
-  return { body: form };
 }
 
 /** The models of a server: what each can do, its settings and limits, and why one cannot run. */

@@ -306,7 +306,7 @@ def test_keys_are_counted_and_never_shown(server: Live) -> None:
 FIELDS = st.sampled_from([*LyriaRequest.model_fields, "other"])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(FIELDS, JSON, max_size=4) | JSON)
 def test_nothing_at_all_gives_a_500(server: Live, body: object) -> None:
     content = json.dumps(body).encode()

@@ -98,7 +98,7 @@ class Story:
         return living[number % len(living)] if living else None
 
 
-@settings(max_examples=NUM_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=NUM_EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=14))
 @pytest.mark.timeout(NUM_EXAMPLES * 10)
 def test_each_job_ends_once_and_as_it_was_told(steps: list[tuple[str, int]]) -> None:

@@ -182,7 +182,5 @@ class Comings(RuleBasedStateMachine):
         self.engine.close()
 
 
-Comings.TestCase.settings = hypothesis_settings(
-    max_examples=SOAK or 8, stateful_step_count=10, deadline=None
-)
+Comings.TestCase.settings = hypothesis_settings(max_examples=SOAK or 8, stateful_step_count=10)
 TestComings = Comings.TestCase
