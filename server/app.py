@@ -17,7 +17,7 @@ from server.controllers.openapi import describe
 from server.controllers.problems import no_such_route
 from server.metrics import Metrics
 from server.models.base import ModelOptions
-from server.models.registry import CATALOG, CHECKPOINT_MODEL, Registry
+from server.models.registry import Registry, catalog
 from server.service.generation import GenerationService
 from server.settings import Settings
 
@@ -56,8 +56,8 @@ def create_service(settings: Settings) -> GenerationService:
         first_audio_seconds=settings.first_audio_seconds,
         checkpoints=checkpoints,
     )
-    own = dict.fromkeys(checkpoints, CHECKPOINT_MODEL)
-    registry = Registry({**CATALOG, **own, **settings.extra_catalog}, options)
+    served = catalog(settings.engine, checkpoints)
+    registry = Registry({**served, **settings.extra_catalog}, options)
     default = registry.entry(next(iter(checkpoints), settings.music_model_name))
     return GenerationService(
         registry, Metrics(), default.model.info.name, settings.step_timeout_seconds

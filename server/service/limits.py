@@ -60,7 +60,9 @@ def _check_abilities(request: GenerationRequest, info: ModelInfo) -> None:
     for ability in ABILITIES:
         if getattr(request, ability) and ability not in info.abilities:
             name = ability.replace("_", " ")
-            raise Unsupported(ability, f"is asked for, but {info.name} has no {name}; leave it out")
+            how = f". To have it: {info.obtainable[ability]}" if ability in info.obtainable else ""
+            problem = f"is asked for, but {info.name} has no {name}; leave it out{how}"
+            raise Unsupported(ability, problem)
 
 
 def _check_format(format: str, info: ModelInfo) -> None:

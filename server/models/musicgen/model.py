@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from server.errors import ContinuoError, Unavailable
-from server.events import ModelEvent
+from server.events import ModelEvent, Progress
 from server.generation import GenerationRequest
-from server.models.base import Availability, Model, ModelInfo, ModelOptions
+from server.models.base import Availability, Model, ModelInfo, ModelOptions, installed
 from server.models.musicgen.engine import Engine
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import VARIANTS, info_of
-from server.models.musicgen.wish import Sampling, Wish
+from server.models.musicgen.wish import Wish, wish_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from server.models.musicgen.checkpoint.config import MusicGenConfig
+    from server.models.musicgen.diffusion import Diffusion
     from server.models.musicgen.runner import Runner
 
 NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub", "yaml")
-#: The reference's `extend_stride`, 18 s of a window of 30 s.
-STRIDE_SHARE = 18 / 30
+INSTALL = 'Run: pip install -e ".[musicgen]", then start the server again'
+WARM_UP = GenerationRequest("music", duration_seconds=1, seed=0)
 WARM_UP_FRAMES = 10
 
 
@@ -35,11 +38,12 @@ class MusicGen(Model):
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         self._info = info_of(name)
-        self._installed = _installed()
+        self._installed = installed(NEEDED, INSTALL)
         self.capacity = options.max_batch or 1
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None
+        self._diffusion: Diffusion | None = None
         self._config: MusicGenConfig | None = None
         #: Once it is loaded, what refuses a prompt of too many tokens.
         self._check_prompt: Callable[[str], None] = lambda prompt: None
@@ -65,15 +69,21 @@ class MusicGen(Model):
 
     def cost(self, request: GenerationRequest) -> int:
         self._check_prompt(request.prompt)
+        if request.multiband_diffusion:
+            from server.models.multiband_diffusion import find_weights
+
+            find_weights(self._options.models_dir)
         return 1
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
-        async for event in self._perform(self._wish(request)):
-            yield event
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
+        wish = self._wish(request)
+        return self._diffuse(wish) if request.multiband_diffusion else self._perform(wish)
 
     async def close(self) -> None:
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
+        if self._diffusion is not None:
+            self._diffusion.close()
 
     async def _perform(self, wish: Wish) -> AsyncGenerator[ModelEvent, None]:
         assert self._engine is not None, "load comes before generate"
@@ -92,18 +102,23 @@ class MusicGen(Model):
             return self._installed
         return _weights_at_hand(self._info.name, self._options.models_dir)
 
+    async def _diffuse(self, wish: Wish) -> AsyncGenerator[ModelEvent, None]:
+        """The engine's tokens, and then their sound by MultiBand Diffusion."""
+        assert self._diffusion is not None, "a model without the ability is not asked"
+        num_drawn = wish.num_steps(self._loaded_config.language_model.max_delay)
+        num_steps = num_drawn + await self._diffusion.num_steps()
+        drawn: list[Tensor] = []
+        async with aclosing(self._perform(replace(wish, keep=drawn.append))) as events:
+            async for event in events:
+                if isinstance(event, Progress):
+                    yield Progress(event.percent * num_drawn / num_steps)
+        async with aclosing(self._diffusion.sound(drawn[0], wish.seed, num_drawn)) as events:
+            async for event in events:
+                yield event
+
     def _wish(self, request: GenerationRequest) -> Wish:
         config = self._loaded_config
-        window = config.window_frames
-        return Wish(
-            prompt=request.prompt,
-            num_frames=request.num_seconds * config.codec.frame_rate,
-            window_frames=window,
-            stride_frames=round(STRIDE_SHARE * window),
-            seed=request.drawn_seed,
-            sampling=_sampling(request),
-            guidance=config.guidance if request.guidance is None else request.guidance,
-        )
+        return wish_of(request, config.codec.frame_rate, config.window_frames, config.guidance)
 
     @property
     def _loaded_config(self) -> MusicGenConfig:
@@ -112,9 +127,7 @@ class MusicGen(Model):
 
     async def _warm_up(self) -> None:
         self._report("warming up")
-        config = self._loaded_config
-        window, stride = config.window_frames, round(STRIDE_SHARE * config.window_frames)
-        wish = Wish("music", WARM_UP_FRAMES, window, stride, 0, Sampling(), config.guidance)
+        wish = replace(self._wish(WARM_UP), num_frames=WARM_UP_FRAMES)
         async for _ in self._perform(wish):
             pass
 
@@ -127,6 +140,11 @@ class MusicGen(Model):
         self._config = runner.config
         self._check_prompt = runner.check_prompt
         self._check_channels(runner.config)
+        if "multiband_diffusion" in self._info.abilities:
+            from server.models.musicgen.diffusion import Diffusion
+
+            models_dir = self._options.models_dir
+            self._diffusion = Diffusion(self._info.name, self.capacity, models_dir, runner.codec)
         return runner
 
     def _check_channels(self, config: MusicGenConfig) -> None:
@@ -142,25 +160,6 @@ class MusicGen(Model):
     def _report(self, activity: str) -> None:
         self.activity = activity
         logger.info("Model {}: {}", self._info.name, activity)
-
-
-def _sampling(request: GenerationRequest) -> Sampling:
-    default = Sampling()
-    return Sampling(
-        default.temperature if request.temperature is None else request.temperature,
-        default.top_k if request.top_k is None else request.top_k,
-        default.top_p if request.top_p is None else request.top_p,
-    )
-
-
-def _installed() -> Availability:
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if not missing:
-        return Availability()
-    return Availability(
-        f"the Python packages {', '.join(missing)} are not installed",
-        'Run: pip install -e ".[musicgen]", then start the server again',
-    )
 
 
 def _weights_at_hand(name: str, models_dir: Path) -> Availability:

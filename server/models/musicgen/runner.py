@@ -56,7 +56,7 @@ class Runner:
         self._device = device
         self._model = checkpoint.language_model
         self._model.place(device, dtype)
-        self._codec = checkpoint.codec.to(device)
+        self.codec = checkpoint.codec.to(device)
         self._text_encoder = checkpoint.text_encoder
         self._text_encoder.model.to(device)
         num_positions = self.config.window_frames + self.config.language_model.max_delay
@@ -75,7 +75,7 @@ class Runner:
         sequence = Sequence(wish, self._model.config)
         states = self._text_encoder.encode(wish.prompt)
         sequence.text = None if states is None else self._model.remember_text(states)
-        sound = Sound(self._codec, self.config.channels, sequence, self._first_chunk_frames)
+        sound = Sound(self.codec, self.config.channels, sequence, self._first_chunk_frames)
         return Performance(sequence, sound)
 
     @torch.inference_mode()

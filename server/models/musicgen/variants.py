@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.models.base import Control, ModelInfo
+from server.models.base import Control, ModelInfo, installed
 
 SAMPLE_RATE = 32_000
 MAX_DURATION_SECONDS = 60
 CODE_LICENCE = "MIT (this project's own implementation)"
 WEIGHTS_LICENCE = "CC-BY-NC 4.0"
+
+#: What MultiBand Diffusion needs, and ENGINE=audiocraft.
+AUDIOCRAFT_PACKAGES = ("audiocraft", "torchaudio", "xformers")
+INSTALL_AUDIOCRAFT = (
+    'pip install -e ".[musicgen]" && pip install --no-deps -r requirements/audiocraft.txt, '
+    "then start the server again"
+)
 
 CONTROLS = (
     Control("guidance", "number", "how closely to follow the description", 0, 20, 3.0),
@@ -42,6 +49,8 @@ VARIANTS = {
 def info_of(name: str) -> ModelInfo:
     """What is known of the model `name` before it is loaded; of a folder's own, less."""
     variant = VARIANTS.get(name, Variant("from a folder"))
+    diffusion = installed(AUDIOCRAFT_PACKAGES, INSTALL_AUDIOCRAFT)
+    ability = "multiband_diffusion"
     return ModelInfo(
         name=name,
         description=variant.description,
@@ -50,5 +59,7 @@ def info_of(name: str) -> ModelInfo:
         max_duration_seconds=MAX_DURATION_SECONDS,
         code_licence=CODE_LICENCE,
         weights_licence=WEIGHTS_LICENCE,
+        abilities=frozenset({ability} if diffusion.available else ()),
+        obtainable={} if diffusion.available else {ability: diffusion.remedy},
         controls=CONTROLS,
     )

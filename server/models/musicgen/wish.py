@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from server.generation import GenerationRequest
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+#: The reference's `extend_stride`, 18 s of a window of 30 s.
+STRIDE_SHARE = 18 / 30
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Wish:
 
     Longer music than a window is made in several: each begins anew with the frames of the one
     before it from `stride_frames` on. `opening` [K, T0] is music to continue, part of the result.
+    `keep` is called with all tokens, [K, num_frames], once they are drawn.
     """
 
     prompt: str
@@ -39,6 +45,7 @@ class Wish:
     sampling: Sampling
     guidance: float
     opening: Tensor | None = field(default=None, compare=False)
+    keep: Callable[[Tensor], object] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.stride_frames < self.window_frames:
@@ -58,3 +65,31 @@ class Wish:
             length = min(self.num_frames - start, self.window_frames)
             yield length, num_known
             start, num_known = start + self.stride_frames, length - self.stride_frames
+
+    def num_steps(self, max_delay: int) -> int:
+        """Steps of the language model until all tokens are drawn."""
+        return sum(length + max_delay - num_known for length, num_known in self.windows())
+
+
+def wish_of(
+    request: GenerationRequest, frame_rate: float, window_frames: int, guidance: float
+) -> Wish:
+    """The request in a checkpoint's terms; `guidance` is what the checkpoint recommends."""
+    return Wish(
+        prompt=request.prompt,
+        num_frames=int(request.num_seconds * frame_rate),
+        window_frames=window_frames,
+        stride_frames=round(STRIDE_SHARE * window_frames),
+        seed=request.drawn_seed,
+        sampling=_sampling_of(request),
+        guidance=guidance if request.guidance is None else request.guidance,
+    )
+
+
+def _sampling_of(request: GenerationRequest) -> Sampling:
+    default = Sampling()
+    return Sampling(
+        default.temperature if request.temperature is None else request.temperature,
+        default.top_k if request.top_k is None else request.top_k,
+        default.top_p if request.top_p is None else request.top_p,
+    )

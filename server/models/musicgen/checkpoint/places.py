@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_
 from huggingface_hub.utils.tqdm import tqdm
 from loguru import logger
 
-from server.errors import Unavailable
+from server.errors import Unavailable, in_one_line
 
 #: What to say of a load that goes on, and where it is shown.
 Report = Callable[[str], None]
@@ -79,7 +78,7 @@ class Places:
             return self._fetch(MOVED.get(name, name))
         except Exception as error:  # of the hub, the network or the disk: each has its own types
             logger.opt(exception=error).debug("The download of {} failed", name)
-            raise _missing(name, _reason(error)) from error
+            raise _missing(name, in_one_line(error)) from error
 
     def _fetch(self, repository: str) -> Path:
         described = HfApi().model_info(repository, files_metadata=True)
@@ -151,13 +150,6 @@ def _missing(name: str, reason: str) -> Unavailable:
         f"Run `{fetch_command(name)}` where there is a network, or put the repository's "
         f"files into the folder {name} under MODELS_DIR",
     )
-
-
-def _reason(error: Exception) -> str:
-    """One line that names no path."""
-    said = str(error).strip().splitlines()
-    line = said[0] if said else ""
-    return f"{type(error).__name__}" if not line or os.sep in line.replace("://", "") else line
 
 
 class _Meter:
