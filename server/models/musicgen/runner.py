@@ -8,6 +8,7 @@ import torch
 
 from server.events import Samples
 from server.models.musicgen.checkpoint.loading import Checkpoint
+from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.kv_cache import KVCache, Positions, TextBatch
 from server.models.musicgen.sampling import draw, guide
 from server.models.musicgen.sequence import Sequence
@@ -56,7 +57,7 @@ class Runner:
         self._device = device
         self._model = checkpoint.language_model
         self._model.place(device, dtype)
-        self.codec = checkpoint.codec.to(device)
+        self._codec = checkpoint.codec.to(device)
         self._text_encoder = checkpoint.text_encoder
         self._text_encoder.model.to(device)
         num_positions = self.config.window_frames + self.config.language_model.max_delay
@@ -64,6 +65,11 @@ class Runner:
         self._first_chunk_frames = round(first_chunk_seconds * self.config.codec.frame_rate)
         self._texts: TextBatch | None = None
         self._texts_of: list[Sequence] = []
+
+    @property
+    def codec(self) -> Codec:
+        """For any thread: it remembers nothing of what it decodes."""
+        return self._codec
 
     def check_prompt(self, prompt: str) -> None:
         """Raise `TooLarge` if it can never be read. For any thread."""
@@ -75,7 +81,7 @@ class Runner:
         sequence = Sequence(wish, self._model.config)
         states = self._text_encoder.encode(wish.prompt)
         sequence.text = None if states is None else self._model.remember_text(states)
-        sound = Sound(self.codec, self.config.channels, sequence, self._first_chunk_frames)
+        sound = Sound(self._codec, self.config.channels, sequence, self._first_chunk_frames)
         return Performance(sequence, sound)
 
     @torch.inference_mode()
