@@ -19,7 +19,7 @@ from server.controllers.problems import no_such_route
 from server.metrics import Metrics
 from server.models.base import ModelOptions
 from server.models.memory import DeviceMemory
-from server.models.registry import ALIASES, CATALOG, CHECKPOINT_MODEL, Registry
+from server.models.registry import ALIASES, Registry, catalog
 from server.service.generation import GenerationService
 from server.settings import Settings
 
@@ -50,8 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
 def create_service(settings: Settings) -> GenerationService:
     """The service over the models of `settings`."""
     checkpoints = _checkpoints(settings.music_model_name)
-    own = dict.fromkeys(checkpoints, CHECKPOINT_MODEL)
-    catalog = {**CATALOG, **own, **settings.extra_catalog}
+    served = {**catalog(settings.engine, checkpoints), **settings.extra_catalog}
     default_name = next(iter(checkpoints), settings.music_model_name)
     options = ModelOptions(
         models_dir=settings.models_dir,
@@ -60,9 +59,9 @@ def create_service(settings: Settings) -> GenerationService:
         max_batch=settings.max_batch,
         first_audio_seconds=settings.first_audio_seconds,
         checkpoints=checkpoints,
-        downloads=_downloads(settings, catalog) | {ALIASES.get(default_name, default_name)},
+        downloads=_downloads(settings, served) | {ALIASES.get(default_name, default_name)},
     )
-    registry = Registry(catalog, options)
+    registry = Registry(served, options)
     memory = DeviceMemory(settings.device, settings.model_memory_budget)
     default = registry.entry(default_name)
     return GenerationService(

@@ -82,6 +82,9 @@ class Settings(BaseModel):
     output_dir: Path = _setting(
         Path("output"), "folder of what the server stores (nothing yet)", "OUTPUT_DIR"
     )
+    engine: Literal["native", "audiocraft"] = _setting(
+        "native", "what runs MusicGen: our own engine, or the audiocraft package", "ENGINE"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
         "auto", "where models run, if they can choose", "DEVICE"
     )
