@@ -7,21 +7,40 @@ from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from sse_starlette.sse import AppStatus
 
 from server import __version__
-from server.controllers import health, models, musicgen_events, musicgen_sse, page
+from server.controllers import (
+    direct_wav,
+    health,
+    job_bodies,
+    jobs,
+    lyria_bodies,
+    lyria_jobs,
+    models,
+    musicgen_events,
+    musicgen_sse,
+    musicgen_websocket,
+    page,
+)
+from server.controllers.encoding import NUM_ENCODERS
 from server.controllers.middleware import BodyLimit, RequestId
 from server.controllers.openapi import describe
-from server.controllers.problems import no_such_route
+from server.controllers.problems import ProblemBody, no_such_route
+from server.controllers.rate_limits import HEADERS, RateLimiter, RequestCounts
 from server.metrics import Metrics
 from server.models.base import ModelOptions
 from server.models.memory import DeviceMemory
 from server.models.registry import ALIASES, Registry, catalog
 from server.service.generation import GenerationService
+from server.service.retention import Retention
+from server.service.stored_jobs import StoredJobs
 from server.settings import Settings
+from server.stores.job_store import JobStore, database_url
+from server.stores.output_store import OutputStore
 
 DESCRIPTION = "Prompt in; progress and sound stream out while the music is made."
 
@@ -29,20 +48,25 @@ DESCRIPTION = "Prompt in; progress and sound stream out while the music is made.
 def create_app(settings: Settings) -> FastAPI:
     """The whole server as an ASGI application; its service is `app.state.service`.
 
-    Raises `UnknownModel` if the default model is none of this server's.
+    Raises `UnknownModel` if the default model is none of this server's, `UnusableStore` or
+    `UnusableRateLimitStore` if there is no such database.
     """
     AppStatus.enable_automatic_graceful_drain = False  # streams end by our own drain, uncut
     service = create_service(settings)
+    stored_jobs = create_stored_jobs(settings, service)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
+        await stored_jobs.start()
         yield
+        await stored_jobs.close()
         await service.close()
 
     app = FastAPI(title="Continuo", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.service = service
-    _add_routes(app, service, settings)
+    app.state.stored_jobs = stored_jobs
+    _add_routes(app, service, stored_jobs, settings)
     _add_middleware(app, settings)
     return app
 
@@ -69,6 +93,25 @@ def create_service(settings: Settings) -> GenerationService:
     )
 
 
+def create_stored_jobs(settings: Settings, service: GenerationService) -> StoredJobs:
+    """The stored jobs of `settings`; nothing is opened yet."""
+    retention_hours = {
+        jobs.DIALECT: settings.job_retention_hours,
+        lyria_jobs.DIALECT: settings.lyria_retention_hours,
+        "diffrhythm": settings.diffrhythm_retention_hours,
+    }
+    return StoredJobs(
+        service,
+        JobStore(database_url(settings.database_url, settings.output_dir)),
+        OutputStore(settings.output_dir),
+        settings.queue_places,
+        Retention(
+            {dialect: 3600 * hours for dialect, hours in retention_hours.items()},
+            settings.max_output_bytes,
+        ),
+    )
+
+
 def _checkpoints(model_name: str) -> dict[str, Path]:
     """The folder that the operator named in place of a model, under the name it is served by."""
     folder = Path(model_name)
@@ -82,15 +125,46 @@ def _downloads(settings: Settings, names: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if any(fnmatchcase(name, p) for p in patterns))
 
 
-def _add_routes(app: FastAPI, service: GenerationService, settings: Settings) -> None:
-    debug = settings.debug
-    app.include_router(
-        musicgen_sse.router(service, settings.waiting_places, settings.send_timeout_seconds, debug)
+def _add_routes(
+    app: FastAPI, service: GenerationService, stored_jobs: StoredJobs, settings: Settings
+) -> None:
+    debug, places = settings.debug, settings.waiting_places
+    send_timeout_seconds = settings.send_timeout_seconds
+    encoders = CapacityLimiter(NUM_ENCODERS)
+    counts = RequestCounts(settings.rate_limit_storage_url)
+
+    def limiter(name: str) -> RateLimiter:
+        return RateLimiter(counts, name, settings.rate_limit_others_per_minute)
+
+    streams = limiter(musicgen_sse.DIALECT)
+    lyria = RateLimiter(
+        counts,
+        lyria_jobs.DIALECT,
+        settings.rate_limit_requests_per_minute,
+        settings.rate_limit_requests_per_hour,
     )
-    app.include_router(models.router(service, settings.allow_model_admin, debug))
-    app.include_router(health.router(service, debug))
-    app.include_router(page.router())
-    describe(app, (*musicgen_events.EVENTS, musicgen_sse.GenerateMusic))
+    for router in (
+        musicgen_sse.router(service, places, send_timeout_seconds, encoders, streams, debug),
+        musicgen_websocket.router(
+            service, places, send_timeout_seconds, encoders, streams, settings.cors_origins, debug
+        ),
+        jobs.router(service, stored_jobs, send_timeout_seconds, limiter(jobs.DIALECT), debug),
+        lyria_jobs.router(service, stored_jobs, settings.lyria_model, lyria, debug),
+        direct_wav.router(
+            service,
+            places,
+            send_timeout_seconds,
+            encoders,
+            limiter(direct_wav.DIALECT),
+            debug,
+        ),
+        models.router(service, settings.allow_model_admin, debug),
+        health.router(service, debug),
+        page.router(),
+    ):
+        app.include_router(router)
+    bodies = (musicgen_sse.GenerateMusic, lyria_bodies.LyriaRequest, direct_wav.Generate)
+    describe(app, (*musicgen_events.EVENTS, *job_bodies.EVENTS, *bodies, ProblemBody))
     app.add_exception_handler(404, no_such_route)
     app.add_exception_handler(405, no_such_route)
 
@@ -103,6 +177,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allow_origins=settings.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["X-Request-Id", "Retry-After"],
+        expose_headers=[
+            "X-Request-Id",
+            "Retry-After",
+            "Location",
+            "Content-Disposition",
+            *HEADERS,
+        ],
     )
     app.add_middleware(RequestId)

@@ -11,14 +11,21 @@
     ├── Forbidden                  403  forbidden         a setting does not allow it; says which
     ├── NotFound                   404  not_found         nothing is known under that name
     ├── ModelBusy                  409  model_busy        it cannot be unloaded while it works
+    ├── NotReady                   409  not_ready         it is still being made
+    ├── Gone                       410  gone              it was there, and is no more
+    ├── KeyReused                  422  idempotency_key_reused
     ├── Refused                    503                    the request is fine; later, perhaps
     │   ├── Busy                   503  busy              no slot and no waiting place is free
+    │   ├── QueueFull              429  queue_full        too many stored jobs wait for the model
+    │   ├── RateLimited            429  rate_limited      this client has sent too many
+    │   ├── StoreUnreachable       503  store_unreachable
     │   ├── Loading                503  loading           the model is not ready yet
     │   ├── Unloading              503  unloading         the model is on its way out
     │   ├── MemoryShort            503  memory_short      other models hold the memory; says which
     │   ├── Draining               503  draining          the server is stopping
     │   └── Unavailable            503  unavailable       the model cannot run here; says the remedy
     └── GenerationError            500  generation_failed
+        ├── NotKept                500  not_kept          made, but its files cannot be written
         ├── Interrupted            503  interrupted       the server stopped in the middle
         └── ModelBroken            500  model_broken      the process must be restarted
 
@@ -137,6 +144,13 @@ class BodyTooLarge(ContinuoError):
     status = 413
 
 
+class KeyReused(ContinuoError):
+    """An Idempotency-Key came again with another body."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
 class Forbidden(ContinuoError):
     """The operator has not allowed it; the message names the setting."""
 
@@ -145,10 +159,24 @@ class Forbidden(ContinuoError):
 
 
 class NotFound(ContinuoError):
-    """Nothing is known under that name."""
+    """Nothing is known under that name, or not any more."""
 
     code = "not_found"
     status = 404
+
+
+class NotReady(ContinuoError):
+    """What is asked for is still being made."""
+
+    code = "not_ready"
+    status = 409
+
+
+class Gone(ContinuoError):
+    """What is asked for will not be there again: it expired, or never came to be."""
+
+    code = "gone"
+    status = 410
 
 
 class ModelBusy(ContinuoError):
@@ -173,6 +201,26 @@ class Busy(Refused):
     """Every slot is taken and no waiting place is free."""
 
     code = "busy"
+
+
+class QueueFull(Refused):
+    """As many stored jobs wait for the model as may."""
+
+    code = "queue_full"
+    status = 429
+
+
+class RateLimited(Refused):
+    """A client has sent more requests than it may in a while."""
+
+    code = "rate_limited"
+    status = 429
+
+
+class StoreUnreachable(Refused):
+    """The database of the stored jobs does not answer."""
+
+    code = "store_unreachable"
 
 
 class Loading(Refused):
@@ -214,6 +262,12 @@ class GenerationError(ContinuoError):
     """The model could not finish."""
 
     code = "generation_failed"
+
+
+class NotKept(GenerationError):
+    """The music was made, but its files cannot be written."""
+
+    code = "not_kept"
 
 
 class Interrupted(GenerationError):

@@ -1,4 +1,4 @@
-"""What happens to a request: the typed events that flow from a model up to the wire.
+"""What happens to a request: its states, and the events that flow from a model up to the wire.
 
 A model yields `Progress`, `AudioChunk`, `Document` and `Warning`; the service adds the others.
 A leaf word: every layer may use it, it imports nothing of ours but the error tree.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,16 @@ from numpy.typing import NDArray
 from server.errors import ContinuoError
 
 Samples: TypeAlias = NDArray[np.float32]
+
+
+class State(str, Enum):
+    """Where a job stands. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,12 @@ class Metrics:
         self.audio_seconds = Counter(
             "continuo_audio_seconds_total", "Seconds of music made", ["model"], registry=registry
         )
+        self.jobs_waiting = Gauge(
+            "continuo_jobs_waiting", "Stored jobs in the queue", ["model"], registry=registry
+        )
+        self.output_bytes = Gauge(
+            "continuo_output_bytes", "Size of all stored files, once a minute", registry=registry
+        )
         self.loads = Counter(
             "continuo_model_loads_total",
             "Loads of a model by how they ended: ready, failed",

@@ -21,9 +21,12 @@ from uvicorn.supervisors import ChangeReload
 
 from server import __version__, logs
 from server.app import create_app
+from server.controllers.rate_limits import UnusableRateLimitStore
 from server.errors import UnknownModel
 from server.service.generation import GenerationService
+from server.service.stored_jobs import StoredJobs
 from server.settings import Settings, WrongSetting
+from server.stores.lock import UnusableStore
 
 EXIT_OK = 0
 #: How long uvicorn waits for connections to close once the service has drained.
@@ -77,8 +80,11 @@ def _serve(
         app = create_app(settings)
     except UnknownModel as error:
         raise WrongSetting(f"DEFAULT_MODEL (--music_model_name): {error.problem}") from None
+    except (UnusableStore, UnusableRateLimitStore) as error:
+        raise WrongSetting(str(error)) from None
     except (ImportError, AttributeError) as error:
         raise WrongSetting(f"EXTRA_MODELS: {error}") from None
+    asyncio.run(_try_stores(app.state.stored_jobs))
     config = uvicorn.Config(app, log_config=None, **options)
     drain_seconds = 0.0 if settings.debug else settings.drain_seconds  # a reload is not waited for
     server = Server(config, app.state.service, drain_seconds)
@@ -91,17 +97,31 @@ def _serve(
     return server.exit_code
 
 
+async def _try_stores(stored_jobs: StoredJobs) -> None:
+    """A store that cannot be used stops the start with one line, before anything listens."""
+    try:
+        await stored_jobs.open()
+    except UnusableStore as error:
+        raise WrongSetting(str(error)) from None
+    await stored_jobs.close()
+
+
 def _options(settings: Settings) -> dict[str, Any]:
     """uvicorn's options: ours, then uvicorn_config.json's, then what was set by name."""
-    chosen = settings.model_fields_set
-    options: dict[str, Any] = {
+    named: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
-        "timeout_graceful_shutdown": LAST_WORDS_SECONDS,
+        "forwarded_allow_ips": list(settings.forwarded_allow_ips),
     }
+    options = named | {
+        "timeout_graceful_shutdown": LAST_WORDS_SECONDS,
+        "ws_max_size": settings.max_body_bytes,
+        "ws_per_message_deflate": False,  # sound gets no smaller, and the event loop would wait
+    }
+    chosen = settings.model_fields_set
     if settings.uvicorn_config.exists() or "uvicorn_config" in chosen:
         options |= read_uvicorn_options(settings.uvicorn_config)
-    return options | {name: getattr(settings, name) for name in chosen & {"host", "port"}}
+    return options | {name: named[name] for name in chosen & named.keys()}
 
 
 class Server(uvicorn.Server):

@@ -62,6 +62,9 @@ class Settings(BaseModel):
         "DEFAULT_MODEL",
         min_length=1,
     )
+    lyria_model: str = _setting(
+        "lyria-realtime", "the model that serves /generate-music", "LYRIA_MODEL", min_length=1
+    )
     cors_origins: Listed = _setting(
         ("*",),
         "origins whose pages may call the server, separated by commas; * is all",
@@ -80,7 +83,54 @@ class Settings(BaseModel):
     log_dir: Path = _setting(Path("log"), "folder of the log files", "LOG_DIR")
     models_dir: Path = _setting(Path("models"), "folder of model weights", "MODELS_DIR")
     output_dir: Path = _setting(
-        Path("output"), "folder of what the server stores (nothing yet)", "OUTPUT_DIR"
+        Path("output"), "folder of the stored jobs' files, and of their database", "OUTPUT_DIR"
+    )
+    database_url: str = _setting(
+        "", "database of the stored jobs; unset: jobs.sqlite in OUTPUT_DIR", "DATABASE_URL"
+    )
+    queue_places: int = _setting(
+        1000, "stored jobs that may wait for a model; others get 429", "QUEUE_PLACES", ge=1
+    )
+    rate_limit_requests_per_minute: int = _setting(
+        60,
+        "POST /generate-music a client may send in a minute; 0: any number",
+        "RATE_LIMIT_REQUESTS_PER_MINUTE",
+        ge=0,
+    )
+    rate_limit_requests_per_hour: int = _setting(
+        1000, "the same in an hour", "RATE_LIMIT_REQUESTS_PER_HOUR", ge=0
+    )
+    rate_limit_others_per_minute: int = _setting(
+        0,
+        "requests for music a client may send to each other interface in a minute; 0: any number",
+        "RATE_LIMIT_OTHERS_PER_MINUTE",
+        ge=0,
+    )
+    rate_limit_storage_url: str = _setting(
+        "memory://",
+        "where requests are counted; redis://HOST:PORT for several servers together",
+        "RATE_LIMIT_STORAGE_URL",
+        min_length=1,
+    )
+    forwarded_allow_ips: Listed = _setting(
+        ("127.0.0.1", "::1"),
+        "proxies that are believed in X-Forwarded-For, separated by commas; * is all",
+        "FORWARDED_ALLOW_IPS",
+    )
+    job_retention_hours: float = _setting(
+        168.0, "how long files of /api/v1/jobs are kept", "JOB_RETENTION_HOURS", gt=0
+    )
+    lyria_retention_hours: float = _setting(
+        168.0, "how long files of /generate-music are kept", "LYRIA_RETENTION_HOURS", gt=0
+    )
+    diffrhythm_retention_hours: float = _setting(
+        24.0, "how long files of /api/generate are kept", "DIFFRHYTHM_RETENTION_HOURS", gt=0
+    )
+    max_output_bytes: int = _setting(
+        20 * 2**30,
+        "size of all stored files, above which the oldest expire early",
+        "MAX_OUTPUT_BYTES",
+        ge=2**20,
     )
     engine: Literal["native", "audiocraft"] = _setting(
         "native", "what runs MusicGen: our own engine, or the audiocraft package", "ENGINE"

@@ -3,8 +3,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.live import Live, live
+from tests.postgres import Postgres, postgres
+
+# How long an example takes is the machine's affair.
+settings.register_profile("continuo", deadline=None)
+settings.load_profile("continuo")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests; each takes a database of its own."""
+    with postgres() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

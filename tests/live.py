@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from server.app import create_app
 from server.service.generation import GenerationService
+from server.service.stored_jobs import StoredJobs
 from server.settings import Settings
 
 FAKES = (
@@ -25,6 +29,7 @@ FAKES = (
     "broken-load=tests.fakes:BrokenLoad",
     "late-weights=tests.fakes:LateWeights",
     "weighted=tests.fakes:Weighted",
+    "hearing=tests.fakes:Hearing",
     "surprise=tests.fakes:Surprise",
     "heavy-3=tests.fakes:Heavy",
     "heavy-4=tests.fakes:Heavy",
@@ -38,9 +43,12 @@ Json = dict[str, Any]
 class Live:
     """The server's address, and its service to look inside."""
 
-    def __init__(self, port: int, service: GenerationService) -> None:
+    def __init__(self, port: int, app: FastAPI, loop: asyncio.AbstractEventLoop) -> None:
         self.port = port
-        self.service = service
+        self.app = app
+        self.loop = loop
+        self.service: GenerationService = app.state.service
+        self.stored_jobs: StoredJobs = app.state.stored_jobs
         self.url = f"http://127.0.0.1:{port}"
 
     def post(self, **body: object) -> httpx.Response:
@@ -67,8 +75,15 @@ class Live:
 @contextmanager
 def live(ready: bool = True, **settings: object) -> Iterator[Live]:
     """A server with the fake models; `ticking` is the default. Waits until it is ready."""
-    known: dict[str, object] = {"music_model_name": "ticking", "extra_models": FAKES, "port": 0}
-    app = create_app(Settings.model_validate({**known, **settings}))
+    with TemporaryDirectory() as folder:
+        known: dict[str, object] = {"music_model_name": "ticking", "extra_models": FAKES, "port": 0}
+        app = create_app(Settings.model_validate({**known, "output_dir": folder, **settings}))
+        with _serving(app, ready) as running:
+            yield running
+
+
+@contextmanager
+def _serving(app: FastAPI, ready: bool) -> Iterator[Live]:
     config = uvicorn.Config(
         app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2
     )
@@ -80,7 +95,7 @@ def live(ready: bool = True, **settings: object) -> Iterator[Live]:
         port = server.servers[0].sockets[0].getsockname()[1]
         if ready:
             until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200)
-        yield Live(port, app.state.service)
+        yield Live(port, app, server.servers[0].get_loop())
     finally:
         server.should_exit = True
         thread.join(20)

@@ -10,8 +10,11 @@ import pytest
 from dotenv import dotenv_values
 
 from server.app import create_app
+from server.controllers.direct_wav import Generate
+from server.controllers.lyria_bodies import KeyStats, LyriaRequest, LyriaStarted, LyriaStatus
 from server.controllers.musicgen_events import EVENTS
 from server.controllers.musicgen_sse import GenerateMusic
+from server.controllers.musicgen_websocket import RefusalEvent
 from server.metrics import Metrics
 from server.models.registry import CATALOG
 from server.settings import Settings, default_text, names_of
@@ -55,11 +58,12 @@ def test_every_route_is_documented() -> None:
 
 
 def test_every_event_key_and_field_is_documented() -> None:
-    for event in EVENTS:
+    for event in (*EVENTS, RefusalEvent, LyriaStarted, LyriaStatus, KeyStats):
         for key in event.model_fields.keys() - {"event"}:
-            assert f"`{key}`" in API, f"{event.__name__}.{key}"
-    for field in GenerateMusic.model_fields:
-        assert f"`{field}`" in API, field
+            assert re.search(rf"[`\"]{key}[`\"]", API), f"{event.__name__}.{key}"
+    for body in (GenerateMusic, Generate, LyriaRequest):
+        for field in body.model_fields:
+            assert f"`{field}`" in API, field
 
 
 def test_every_model_is_documented() -> None:

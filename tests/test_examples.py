@@ -21,14 +21,18 @@ CURLS = [
     (page, example)
     for page in ("README.md", "docs/api.md")
     for example in re.findall(
-        r"(?:^    (?:\$ )?(?=curl).*\n)(?:^    .*\n)*", (ROOT / page).read_text("utf-8"), re.M
+        r"(?:^    (?:\$ )?(?=curl|job=|task=).*\n)(?:^    .*\n)*",
+        (ROOT / page).read_text("utf-8"),
+        re.M,
     )
 ]
+
+PYTHONS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text("utf-8"), re.S)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Live]:
-    with live(music_model_name="sketch") as running:
+    with live(music_model_name="sketch", lyria_model="sketch") as running:
         yield running
 
 
@@ -56,7 +60,8 @@ def test_curl(server: Live, tmp_path: Path, page: str, example: str) -> None:
 
 
 def test_there_were_examples_to_run() -> None:
-    assert len(CURLS) >= 5
+    assert len(CURLS) >= 8
+    assert len(PYTHONS) >= 3
 
 
 def test_the_command_line(server: Live, tmp_path: Path) -> None:
@@ -74,3 +79,12 @@ def test_the_python_example(server: Live, tmp_path: Path) -> None:
     done = run([sys.executable, "-c", found[1].replace(SHOWN_URL, server.url)], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "lofi-with-rain" in done.stdout
+
+
+@pytest.mark.parametrize("script", PYTHONS, ids=range(len(PYTHONS)))
+def test_the_python_examples_of_the_wire(server: Live, tmp_path: Path, script: str) -> None:
+    address = server.url.removeprefix("http://")
+    done = run([sys.executable, "-c", script.replace("127.0.0.1:5555", address)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "rain.wav")
+    assert (info.frames, info.samplerate) == (480_000, 48_000)

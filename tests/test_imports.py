@@ -13,13 +13,15 @@ LEAVES = {"server.generation", "server.events", "server.errors", "server.metrics
 MAY_IMPORT = {
     "audio": set(),
     "models": {"audio"},
-    "service": {"models", "audio"},
-    "controllers": {"service", "models", "audio"},
+    "stores": {"audio"},
+    "service": {"models", "stores", "audio"},
+    "controllers": {"service", "models", "stores", "audio"},
 }
 #: In models, HTTP is nobody's business; in the service and below, no torch at import.
 FORBIDDEN = {
     "audio": {"fastapi", "starlette", "uvicorn", "sse_starlette", "torch"},
     "models": {"fastapi", "starlette", "uvicorn", "sse_starlette"},
+    "stores": {"fastapi", "starlette", "uvicorn", "sse_starlette", "torch"},
     "service": {"fastapi", "starlette", "uvicorn", "sse_starlette", "torch"},
     "controllers": {"torch"},
 }

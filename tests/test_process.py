@@ -16,6 +16,7 @@ import pytest
 
 from server import __version__
 from tests.live import ROUTE, open_stream, parse, read_until
+from tests.postgres import Postgres
 from tests.process import environment, running
 
 
@@ -113,6 +114,10 @@ WRONG = [
     ({"EXTRA_MODELS": "x=tests.fakes:Nope"}, "has no attribute 'Nope'"),
     ({"EXTRA_MODELS": "what"}, "EXTRA_MODELS='what' is wrong: must be name=module:Class"),
     ({"UVICORN_CONFIG": "missing.json"}, "UVICORN_CONFIG"),
+    ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is wrong: must be such as sqlite:///jobs.sqlite"),
+    ({"DATABASE_URL": "postgresql://a:hush@127.0.0.1:1/b"}, "postgresql+asyncpg://a:***@127.0.0.1"),
+    ({"OUTPUT_DIR": "/proc/none"}, "OUTPUT_DIR=/proc/none cannot be used"),
+    ({"JOB_RETENTION_HOURS": "0"}, "JOB_RETENTION_HOURS='0' is wrong"),
 ]
 
 
@@ -232,3 +237,42 @@ def test_debug_reloads_on_a_change_and_tells_more(tmp_path: Path) -> None:
             time.sleep(0.1)
         server.signal(signal.SIGTERM)
         assert server.exit_code() in (0, -signal.SIGTERM)
+
+
+def test_a_second_server_on_the_same_jobs_does_not_start(tmp_path: Path) -> None:
+    with running(tmp_path):
+        code, said = refused_start(tmp_path, "--music_model_name", "ticking", "--port", "0")
+    assert code == 2
+    last = said.splitlines()[-1]
+    assert "OUTPUT_DIR=output cannot be used: another server uses it" in last
+    assert "Traceback" not in said
+
+
+def test_two_servers_share_no_database_even_with_folders_of_their_own(
+    tmp_path: Path, postgresql: Postgres
+) -> None:
+    for url in (f"sqlite:///{tmp_path / 'shared.sqlite'}", postgresql.database()):
+        with running(tmp_path, DATABASE_URL=url):
+            settings = {"DATABASE_URL": url, "OUTPUT_DIR": "another"}
+            code, said = refused_start(tmp_path, "--music_model_name", "ticking", **settings)
+            assert code == 2
+            assert "another server uses it" in said.splitlines()[-1]
+
+
+def test_a_stored_job_goes_on_after_a_stop_and_a_start(tmp_path: Path) -> None:
+    with running(tmp_path, DRAIN_SECONDS="0.2") as server:
+        body = {"description": "step 0.1", "duration": 20, "seed": 3}
+        job = httpx.post(server.url + "/api/v1/jobs", json=body).json()
+        with httpx.stream("GET", server.url + job["events_url"]) as stream:
+            lines = stream.iter_lines()
+            next(line for line in lines if line == "event: start")
+            server.signal(signal.SIGTERM)
+            assert "event: completed" not in list(lines)  # it ends, and the job does not
+        assert server.exit_code() == 0
+        assert "Traceback" not in server.log
+    with running(tmp_path) as server:
+        with httpx.stream("GET", server.url + job["events_url"], timeout=20) as stream:
+            names = [line for line in stream.iter_lines() if line.startswith("event: ")]
+        assert names[-1] == "event: completed"
+        again = httpx.get(f"{server.url}/api/v1/jobs/{job['id']}").json()
+        assert (again["attempt"], again["seed"]) == (2, 3)

@@ -129,6 +129,77 @@ export function generate(
   options?: Options,
 ): AsyncGenerator<GenerationEvent, void, undefined>;
 
+/** A job as `/api/v1/jobs` has it. */
+export interface Job {
+  id: string;
+  state: "queued" | "running" | "completed" | "failed" | "cancelled";
+  dialect: string;
+  model: string;
+  request: Record<string, unknown>;
+  seed: number;
+  progress: number;
+  /** In the queue of its model; 1 is next. */
+  position: number | null;
+  /** How often it was begun; above 1 after a restart of the server. */
+  attempt: number;
+  sample_rate: number;
+  channels: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  expires_at: string | null;
+  error: { code: string; message: string } | null;
+  warnings: { code: string; message: string }[];
+  files: { take: number; seed: number; stem: string | null; format: Format; url: string }[];
+  events_url: string;
+  audio_url: string;
+}
+
+/** The job is made anew after the server was restarted: drop the sound that came before. */
+export interface RestartedEvent {
+  event: "restarted";
+}
+
+/** The last event of a job: its file, in the format that was asked for, and its stems. */
+export interface JobCompletedEvent {
+  event: "completed";
+  job: Job;
+  blob: Blob;
+  stems: Record<string, Blob>;
+}
+
+export type JobEvent =
+  | QueuedEvent
+  | StartEvent
+  | ProgressEvent
+  | AudioEvent
+  | WarningEvent
+  | RestartedEvent
+  | JobCompletedEvent;
+
+/**
+ * Has the server store a wish: it is made whether or not anybody stays to hear it. The same sent
+ * again with the same `key` is the same job.
+ */
+export function submitJob(
+  url: string,
+  params: GenerateParams,
+  options?: Options & { key?: string },
+): Promise<Job>;
+
+/** Ends a job that has not ended, and gives it as it is then. */
+export function cancelJob(url: string, id: string, options?: Options): Promise<Job>;
+
+/**
+ * The events of a job from its beginning; a broken connection is taken up again where it broke.
+ * Leaving the loop, or aborting `signal`, ends nothing on the server.
+ */
+export function followJob(
+  url: string,
+  id: string,
+  options?: Options,
+): AsyncGenerator<JobEvent, void, undefined>;
+
 export interface Control {
   name: string;
   kind: "number" | "integer" | "choice";
@@ -206,7 +277,7 @@ export type PlayerState = "paused" | "waiting" | "playing" | "blocked" | "ended"
 export class Player extends EventTarget {
   /** `sampleRate`, if known beforehand, lets `play` unlock the sound before the music comes. */
   constructor(options?: { sampleRate?: number; context?: AudioContext });
-  feed(event: GenerationEvent): void;
+  feed(event: GenerationEvent | JobEvent): void;
   /** No more sound will come: what is there is the whole piece. */
   end(): void;
   /** A whole piece: a WAV file of 16-bit PCM. Rejects with a RangeError if it is none. */

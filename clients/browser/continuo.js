@@ -22,4 +22,5 @@ export {
   UnexpectedAnswer,
 } from "./errors.js";
 export { generate, listModels } from "./generate.js";
+export { cancelJob, followJob, submitJob } from "./jobs.js";
 export { Player } from "./player.js";

@@ -61,7 +61,8 @@ export async function errorOf(response) {
 async function readProblem(response) {
   try {
     const body = await response.json();
-    return typeof body?.message === "string" ? body : null;
+    const message = body?.message ?? body?.detail; // problem+json says `detail`
+    return typeof message === "string" ? { ...body, message } : null;
   } catch (error) {
     if (error?.name === "AbortError") throw error;
     return null;

@@ -1,13 +1,7 @@
 /** Speaks the MusicGen SSE dialect: POST /api/v1/generate_music, GET /api/v1/models. */
 
-import {
-  ConnectionLost,
-  errorOf,
-  GenerationFailed,
-  NotReachable,
-  UnexpectedAnswer,
-} from "./errors.js";
-import { messages } from "./sse.js";
+import { ConnectionLost, GenerationFailed } from "./errors.js";
+import { answer, bodyOf, decodeBase64, eventOf, received } from "./exchange.js";
 
 const MEDIA_TYPES = {
   wav: "audio/wav",
@@ -21,8 +15,9 @@ const MEDIA_TYPES = {
  * Makes music, and gives the events as they come, the last one being `completed`.
  *
  * `url` is the server's address, "" for the page's own. `params` are the fields of the route;
- * `stream_audio` is true unless you say otherwise or ask for `normalize`. Nothing is sent before the first event is asked
- * for. Leaving the loop, or aborting `signal`, ends the work on the server at once.
+ * `stream_audio` is true unless you say otherwise or ask for `normalize`. Nothing is sent before
+ * the first event is asked for. Leaving the loop, or aborting `signal`, ends the work on the server
+ * at once.
  *
  * Throws the errors of errors.js; `signal.reason` when aborted.
  */
@@ -39,68 +34,25 @@ export async function* generate(url, params, { signal } = {}) {
   throw new ConnectionLost("the stream ended before the music was complete");
 }
 
-/** As JSON, or as a form where there are files. */
-function bodyOf(fields) {
-  const values = Object.entries(fields).filter(([, value]) => value != null);
-  if (!values.some(([, value]) => value instanceof Blob)) {
-    return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
-  }
-  const form = new FormData();
-  values.forEach(([name, value]) => form.append(name, value));
-  return { body: form };
-}
-
 /** The models of a server: what each can do, its settings and limits, and why one cannot run. */
 export async function listModels(url, { signal } = {}) {
   const response = await answer(`${url}/api/v1/models`, { signal, cache: "no-store" });
   return (await response.json()).models;
 }
 
-async function answer(route, request) {
-  const response = await fetch(route, request).catch((error) => {
-    if (request.signal?.aborted) throw error;
-    throw new NotReachable("the server does not answer: is it running?", { cause: error });
-  });
-  if (response.status !== 200) throw await errorOf(response);
-  return response;
-}
-
-async function* received(stream, signal) {
-  try {
-    yield* messages(stream);
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ConnectionLost("the connection was lost", { cause: error });
-  }
-}
-
-/** A message as an event: base64 becomes samples and Blobs, all else stays as it was sent. */
+/** A message as an event, with samples and Blobs in place of base64. */
 function typed(message) {
-  const event = parse(message);
-  if (event.event === "audio") {
-    const { audio, ...rest } = event;
-    return { ...rest, samples: new Int16Array(decodeBase64(audio).buffer) };
-  }
-  if (event.event === "completed") {
-    const { takes, ...first } = event;
-    const whole = finished(first, event.format);
-    return takes ? { ...whole, takes: takes.map((take) => finished(take, event.format)) } : whole;
-  }
-  return event;
+  const event = eventOf(message);
+  if (event.event !== "completed") return event;
+  const { takes, ...first } = event;
+  const whole = finished(first, event.format);
+  return takes ? { ...whole, takes: takes.map((take) => finished(take, event.format)) } : whole;
 }
 
 function finished({ audio, stems, ...rest }, format) {
   const type = MEDIA_TYPES[format] ?? "application/octet-stream";
   const stemType = format === "midi" ? MEDIA_TYPES.wav : type; // a score has no sound
   return { ...rest, blob: file(audio, type), stems: files(stems ?? {}, stemType) };
-}
-
-function parse(message) {
-  try {
-    return JSON.parse(message);
-  } catch (error) {
-    throw new UnexpectedAnswer("an event of the stream is not JSON", { cause: error });
-  }
 }
 
 function files(stems, type) {
@@ -111,13 +63,4 @@ function files(stems, type) {
 
 function file(base64, type) {
   return new Blob([decodeBase64(base64)], { type });
-}
-
-/** The bytes of a base64 text; `Uint8Array.fromBase64` where the browser has it is far quicker. */
-function decodeBase64(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
 }

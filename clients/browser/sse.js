@@ -7,17 +7,28 @@
 
 const NEWLINE = 10;
 
-/** The `data` of each message. A message that the stream breaks off is dropped, as specified. */
+/**
+ * Each message: its `data`, and `id`, the last one that the stream has named so far. A message that
+ * the stream breaks off is dropped, as specified.
+ */
 export async function* messages(stream) {
   let data = [];
+  let id = "";
   for await (const line of lines(stream)) {
     if (line.startsWith("data:")) {
-      data.push(line.slice(line[5] === " " ? 6 : 5));
+      data.push(valueOf(line));
+    } else if (line.startsWith("id:")) {
+      id = valueOf(line);
     } else if (line === "" && data.length) {
-      yield data.join("\n");
+      yield { id, data: data.join("\n") };
       data = [];
     }
   }
+}
+
+function valueOf(line) {
+  const begin = line.indexOf(":") + 1;
+  return line.slice(line[begin] === " " ? begin + 1 : begin);
 }
 
 async function* lines(stream) {

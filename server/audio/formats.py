@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import soundfile
 
-from server.audio.waveform import to_pcm16
+from server.audio.waveform import FULL_SCALE, to_pcm16
 from server.events import Samples
 
 #: libsndfile's Vorbis encoder overruns its stack on long writes, and a stop is seen between blocks.
@@ -51,8 +54,21 @@ def encode(
 
     Blocking. `stopped` is asked before every second of sound or so; raises `Stopped`.
     """
-    wanted = FORMATS[format]
     file = io.BytesIO()
+    write(file, chunks, sample_rate, channels, format, stopped)
+    return file.getvalue()
+
+
+def write(
+    file: BinaryIO | Path,
+    chunks: Iterable[Samples],
+    sample_rate: int,
+    channels: int,
+    format: str,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """The same into a `file`, open or to be made, with no more than a chunk in memory."""
+    wanted = FORMATS[format]
     with soundfile.SoundFile(
         file, "w", sample_rate, channels, wanted.encoding, format=wanted.container
     ) as sink:
@@ -62,4 +78,11 @@ def encode(
                 if stopped():
                     raise Stopped
                 sink.write(pcm[start : start + BLOCK_FRAMES])
-    return file.getvalue()
+
+
+def read(path: Path, start_frame: int = 0, num_frames: int = -1) -> Iterator[Samples]:
+    """The sound of a 16-bit file in blocks [channels, n], which `to_pcm16` gives back exactly."""
+    with soundfile.SoundFile(path) as source:
+        source.seek(start_frame)
+        for block in source.blocks(BLOCK_FRAMES, frames=num_frames, dtype="int16", always_2d=True):
+            yield (block.T / np.float32(FULL_SCALE)).astype(np.float32)

@@ -10,7 +10,10 @@ from server.events import Samples
 
 
 def resampled(samples: Samples, sample_rate: int, wanted_rate: int) -> Samples:
-    """`samples` [channels, n] at `wanted_rate`: [channels, ceil(n · wanted / given)]."""
+    """`samples` [channels, n] at `wanted_rate`: [channels, ceil(n · wanted / given)].
+
+    By scipy's polyphase filter, which shifts nothing in time. Blocking.
+    """
     if sample_rate == wanted_rate:
         return samples
     # scipy takes most of a second to import: not at the server's start

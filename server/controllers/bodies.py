@@ -75,7 +75,11 @@ async def read_body(kind: type[BodyT], request: Request) -> BodyT:
 
 async def read_json(request: Request) -> object:
     """The body as JSON. Raises `MalformedBody`, `BodyTooLarge`."""
-    raw = await request.body()
+    return parse_json(await request.body())
+
+
+def parse_json(raw: bytes | str) -> object:
+    """The value that `raw` spells. Raises `MalformedBody`."""
     try:
         return json.loads(raw)
     except UnicodeDecodeError:

@@ -17,6 +17,10 @@ from server.logs import request_id
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 #: Asked every few seconds by machines: not worth a line each.
 QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
+#: What begins an answer, whose headers may be added to.
+ANSWERS = frozenset({"http.response.start", "websocket.accept"})
+#: The status of a connection that became a WebSocket.
+SWITCHED = 101
 
 
 class RequestId:
@@ -26,7 +30,7 @@ class RequestId:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         asked = Headers(scope=scope).get("x-request-id", "")
@@ -36,8 +40,8 @@ class RequestId:
 
         async def send_named(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in ANSWERS:
+                status = message.get("status", SWITCHED)
                 MutableHeaders(scope=message)["X-Request-Id"] = name
             await send(message)
 
@@ -51,7 +55,8 @@ class RequestId:
 def _log(scope: Scope, status: int, seconds: float) -> None:
     level = "DEBUG" if scope["path"] in QUIET_PATHS else "INFO"
     path = quote(scope["path"])  # no line breaks of the caller's in our log
-    logger.log(level, "{} {} {} {:.3f} s", scope["method"], path, status or "no answer", seconds)
+    method = scope.get("method", "WebSocket")
+    logger.log(level, "{} {} {} {:.3f} s", method, path, status or "no answer", seconds)
 
 
 class BodyLimit:

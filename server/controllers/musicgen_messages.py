@@ -1,18 +1,18 @@
-"""A job's log as the messages of the MusicGen SSE dialect."""
+"""A job's log as the messages of the MusicGen dialect, in the form of an SSE line or another."""
 
 from __future__ import annotations
 
 import base64
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import BaseModel
 
 from server.audio.formats import FORMATS, encode
 from server.audio.waveform import to_pcm16
+from server.controllers.encoding import stoppable
 from server.controllers.musicgen_events import (
     AudioEvent,
     CompletedEvent,
@@ -44,53 +44,67 @@ from server.service.jobs import Job
 
 #: Clients are promised a progress event every two seconds; half of that leaves room for delays.
 HEARTBEAT_SECONDS = 1.0
+#: Where the sound belongs in an event that was written without it.
+EMPTY_AUDIO = b'"audio":""'
+
+T = TypeVar("T")
+#: Writes an event with its sound, if it has any, as a transport wants it. Blocking if it has.
+Form: TypeAlias = Callable[[BaseModel, bytes | None], T]
 
 
-class Messages:
-    """A job's log as this dialect's messages, with a heartbeat."""
+class Messages(Generic[T]):
+    """A job's log as this dialect's messages in a `form`, with a heartbeat."""
 
     def __init__(
-        self, job: Job, stream_audio: bool, encoders: CapacityLimiter, debug: bool
+        self,
+        job: Job,
+        stream_audio: bool,
+        encoders: CapacityLimiter,
+        debug: bool,
+        form: Form[T],
     ) -> None:
         self._job = job
         self._debug = debug
         self._stream_audio = stream_audio
         self._encoders = encoders
+        self._form = form
         self._repeated: QueuedEvent | ProgressEvent | None = None
         self._repeated_at = 0.0
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[T, None]:
         return with_heartbeat(self._from_log(), self._silent_seconds, self._beat)
 
-    async def _from_log(self) -> AsyncIterator[bytes]:
+    async def _from_log(self) -> AsyncIterator[T]:
         async for event in self._job.log.read():
             message = await self._to_wire(event)
-            if message:
+            if message is not None:
                 yield message
 
-    async def _to_wire(self, event: Event) -> bytes:
-        """The event as a message; empty where this client is not told."""
+    async def _to_wire(self, event: Event) -> T | None:
+        """The event as a message; None where this client is not told."""
         match event:
             case AudioChunk():
-                if not self._stream_audio:
-                    return b""
-                return await to_thread.run_sync(_audio, self._job, event)
+                return await self._audio(event) if self._stream_audio else None
             case Completed():
-                return await self._completed()
+                return await stoppable(self._completed, self._encoders)
             case Started():
-                self._repeatable(_progress(0, Pace(None, event.duration_seconds)))
-                return _message(_start(self._job, event))
-            case Queued(position, eta_seconds, activity):
-                waiting = QueuedEvent(position=position, eta_seconds=eta_seconds, activity=activity)
-                return self._repeatable(waiting)
+                self._repeatable(progress_event(0, Pace(None, event.duration_seconds)))
+                return self._form(start_event(self._job.id, event), None)
+            case Queued():
+                return self._repeatable(queued_event(event))
             case Progress(percent, pace):
-                return self._repeatable(_progress(percent, pace))
+                return self._repeatable(progress_event(percent, pace))
             case Warning(code, message):
-                return _message(WarningEvent(code=code, message=message))
+                return self._form(WarningEvent(code=code, message=message), None)
             case Document():
-                return b""  # it is in `completed`, if it was asked for
+                return None  # it is in `completed`, if it was asked for
             case Failed() | Cancelled():
-                return _message(self._error(event))
+                return self._form(self._error(event), None)
+
+    async def _audio(self, chunk: AudioChunk) -> T:
+        info = self._job.info
+        event = audio_event(chunk, info.sample_rate, info.channels)
+        return await to_thread.run_sync(lambda: self._form(event, pcm(chunk)))
 
     def _error(self, event: Failed | Cancelled) -> ErrorEvent:
         if isinstance(event, Cancelled):
@@ -98,22 +112,14 @@ class Messages:
         message = said(event.error, self._debug)
         return ErrorEvent(message=message, error=event.error.code, job_id=self._job.id)
 
-    async def _completed(self) -> bytes:
-        """The whole sound. A client that leaves meanwhile stops the encoding."""
-        left = threading.Event()
-        encoding = partial(_completed, self._job, left.is_set)
-        try:
-            return await to_thread.run_sync(
-                encoding, abandon_on_cancel=True, limiter=self._encoders
-            )
-        finally:
-            left.set()
+    def _completed(self, stopped: Callable[[], bool]) -> T:
+        return self._form(*completed_event(self._job, stopped))
 
-    def _repeatable(self, event: QueuedEvent | ProgressEvent) -> bytes:
+    def _repeatable(self, event: QueuedEvent | ProgressEvent) -> T:
         self._repeated, self._repeated_at = event, time.monotonic()
-        return _message(event)
+        return self._form(event, None)
 
-    def _beat(self) -> bytes:
+    def _beat(self) -> T:
         assert self._repeated is not None  # or _silent_seconds would not end
         return self._repeatable(self._repeated)
 
@@ -124,21 +130,33 @@ class Messages:
         return max(0.0, self._repeated_at + HEARTBEAT_SECONDS - time.monotonic())
 
 
-def _message(event: BaseModel) -> bytes:
-    """Exactly one `data: ` line and a blank one."""
+def event_json(event: BaseModel) -> bytes:
+    """The event without what was not asked for."""
     unasked = isinstance(event, CompletedEvent)  # stems and takes, if they are none
-    return b"data: " + event.model_dump_json(exclude_none=unasked).encode() + b"\n\n"
+    return event.model_dump_json(exclude_none=unasked).encode()
 
 
-def _message_with_audio(event: AudioEvent | CompletedEvent, audio: bytes) -> bytes:
-    """The same with `audio`, base64, put in its place without copying megabytes again."""
-    head, tail = _message(event).split(b'"audio":""', 1)
-    return b"".join((head, b'"audio":"', audio, b'"', tail))
+def data_line(event: BaseModel, audio: bytes | None = None) -> bytes:
+    """Exactly one `data: ` line and a blank one. `audio` is put in its place in base64, without
+    copying megabytes again."""
+    text = event_json(event)
+    if audio is None:
+        return b"data: " + text + b"\n\n"
+    head, tail = text.split(EMPTY_AUDIO, 1)
+    return b"".join((b"data: ", head, b'"audio":"', base64.b64encode(audio), b'"', tail, b"\n\n"))
 
 
-def _start(job: Job, event: Started) -> StartEvent:
+def queued_event(event: Queued) -> QueuedEvent:
+    """A place in the line, and what the model is doing before it can take anybody."""
+    return QueuedEvent(
+        position=event.position, eta_seconds=event.eta_seconds, activity=event.activity
+    )
+
+
+def start_event(job_id: str, event: Started) -> StartEvent:
+    """The model has begun with the job."""
     return StartEvent(
-        job_id=job.id,
+        job_id=job_id,
         model=event.model,
         seed=event.seed,
         sample_rate=event.sample_rate,
@@ -148,7 +166,8 @@ def _start(job: Job, event: Started) -> StartEvent:
     )
 
 
-def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
+def progress_event(percent: float, pace: Pace | None) -> ProgressEvent:
+    """How far it is, and how fast."""
     assert pace is not None  # a job's log has no other
     return ProgressEvent(
         progress=round(percent, 1),
@@ -157,25 +176,34 @@ def _progress(percent: float, pace: Pace | None) -> ProgressEvent:
     )
 
 
-def _audio(job: Job, chunk: AudioChunk) -> bytes:
-    """Blocking: runs on a worker thread."""
+def audio_line(chunk: AudioChunk, sample_rate: int, channels: int) -> bytes:
+    """A piece of sound. Blocking: runs on a worker thread."""
+    return data_line(audio_event(chunk, sample_rate, channels), pcm(chunk))
+
+
+def audio_event(chunk: AudioChunk, sample_rate: int, channels: int) -> AudioEvent:
+    """What there is to say of a piece of sound; `audio` is still empty."""
     assert chunk.pace is not None
-    event = AudioEvent(
+    return AudioEvent(
         audio="",
         sequence=chunk.sequence,
         take=chunk.take,
-        sample_rate=job.info.sample_rate,
-        channels=job.info.channels,
+        sample_rate=sample_rate,
+        channels=channels,
         realtime_factor=chunk.pace.realtime_factor,
         buffer_seconds=chunk.pace.buffer_seconds,
     )
-    return _message_with_audio(event, base64.b64encode(to_pcm16(chunk.samples).data))
 
 
-def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
-    """Blocking: runs on a worker thread."""
+def pcm(chunk: AudioChunk) -> bytes:
+    """Its sound, interleaved 16-bit little-endian."""
+    return to_pcm16(chunk.samples).tobytes()
+
+
+def completed_event(job: Job, stopped: Callable[[], bool]) -> tuple[CompletedEvent, bytes]:
+    """The end, its `audio` beside it. Blocking: runs on a worker thread."""
     request, info = job.request, job.info
-    takes = [_take(job, number, stopped) for number in range(request.num_takes)]
+    files = [_files(job, number, stopped) for number in range(request.num_takes)]
     event = CompletedEvent(
         audio="",
         format=request.format,
@@ -185,25 +213,33 @@ def _completed(job: Job, stopped: Callable[[], bool]) -> bytes:
         sample_rate=info.sample_rate,
         channels=info.channels,
         duration=request.num_seconds,
-        stems=takes[0].stems,
-        takes=takes if len(takes) > 1 else None,
+        stems=files[0].stems,
+        takes=[_take(take) for take in files] if len(files) > 1 else None,
     )
-    return _message_with_audio(event, takes[0].audio.encode())
+    return event, files[0].audio
 
 
-def _take(job: Job, number: int, stopped: Callable[[], bool]) -> TakeBody:
+class _TakeFiles(NamedTuple):
+    seed: int
+    audio: bytes
+    stems: dict[str, str] | None
+
+
+def _files(job: Job, number: int, stopped: Callable[[], bool]) -> _TakeFiles:
     """A take whole: the model's own document if that was asked for, else its sound."""
     take = FinishedTake(job, number)
-
-    def in_base64(sound: Iterable[Samples], format: str) -> str:
-        info = job.info
-        return _base64(encode(sound, info.sample_rate, info.channels, format, stopped))
-
     # where the format asked for is no audio format, the stems are WAV
     format = job.request.format if job.request.format in FORMATS else "wav"
-    stems = {name: in_base64(take.stem(name), format) for name in take.stem_names}
-    audio = _base64(take.document) if take.document else in_base64(take.sound(), format)
-    return TakeBody(seed=take.seed, audio=audio, stems=stems or None)
+
+    def encoded(sound: Iterable[Samples]) -> bytes:
+        return encode(sound, job.info.sample_rate, job.info.channels, format, stopped)
+
+    stems = {name: _base64(encoded(take.stem(name))) for name in take.stem_names}
+    return _TakeFiles(take.seed, take.document or encoded(take.sound()), stems or None)
+
+
+def _take(files: _TakeFiles) -> TakeBody:
+    return TakeBody(seed=files.seed, audio=_base64(files.audio), stems=files.stems)
 
 
 def _base64(file: bytes) -> str:

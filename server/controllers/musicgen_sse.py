@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from anyio import CapacityLimiter
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
 from server.controllers.bodies import Body, Integer, Seed, SoundFile, Text, read_body
 from server.controllers.musicgen_events import EVENT_SCHEMA, EXAMPLE_STREAM
-from server.controllers.musicgen_messages import Messages
+from server.controllers.musicgen_messages import Messages, data_line
 from server.controllers.openapi import json_or_form
 from server.controllers.problems import ErrorBody, as_json, route_class
+from server.controllers.rate_limits import RateLimiter
 from server.controllers.recordings import RecordingReader
 from server.controllers.responses import JobResponse
 from server.errors import BadRequest, ContinuoError
@@ -21,9 +22,7 @@ from server.generation import MAX_TAKES, GenerationRequest, Recording
 from server.service.generation import GenerationService
 
 DIALECT = "musicgen-sse"
-#: Whole files encoded at once; more would only take turns on the cores.
-NUM_ENCODERS = 2
-
+ROUTE = "/api/v1/generate_music"
 #: Field of the request → its name in this dialect; others have the same name.
 WIRE_NAMES = {
     "prompt": "description",
@@ -103,6 +102,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     400: {"model": ErrorBody, "description": "The request cannot be met; `field` says where"},
     413: {"model": ErrorBody, "description": "The body is too long"},
+    429: {"model": ErrorBody, "description": "Too many requests, where a limit is set"},
     500: {"model": ErrorBody, "description": "A fault of the server; the log has the request id"},
     503: {
         "model": ErrorBody,
@@ -113,7 +113,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def router(
-    service: GenerationService, waiting_places: int, send_timeout_seconds: float, debug: bool
+    service: GenerationService,
+    waiting_places: int,
+    send_timeout_seconds: float,
+    encoders: CapacityLimiter,
+    limiter: RateLimiter,
+    debug: bool,
 ) -> APIRouter:
     """The dialect's one route."""
 
@@ -122,11 +127,11 @@ def router(
         return as_json(error, WIRE_NAMES)
 
     routes = APIRouter(route_class=route_class(problem, debug), tags=["MusicGen SSE"])
-    encoders = CapacityLimiter(NUM_ENCODERS)
     recordings = RecordingReader(SOUND_FILES)
 
     @routes.post(
-        "/api/v1/generate_music",
+        ROUTE,
+        dependencies=[Depends(limiter.watch)],
         response_class=Response,
         responses=RESPONSES,
         openapi_extra=json_or_form(GenerateMusic),
@@ -138,7 +143,7 @@ def router(
         # No await from here to the response's own __call__: nothing can come between the place
         # that is taken and the owner that gives it back.
         job = service.submit(wanted, DIALECT, waiting_places)
-        messages = aiter(Messages(job, body.stream_audio, encoders, debug))
+        messages = aiter(Messages(job, body.stream_audio, encoders, debug, data_line))
         return JobResponse(service, job, messages, send_timeout_seconds)
 
     return routes

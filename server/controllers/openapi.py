@@ -17,6 +17,12 @@ def reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads `model` itself."""
+    content = {"application/json": {"schema": reference(model)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def json_or_form(model: type[BaseModel]) -> dict[str, Any]:
     """The `openapi_extra` of a route that reads `model` itself, as JSON or as a form."""
     form = model.model_json_schema(ref_template=REFERENCE)

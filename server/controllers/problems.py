@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from fastapi import Request, Response
@@ -50,6 +51,50 @@ def as_json(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSO
     return JSONResponse(body.model_dump(), error.status, headers=retry_header(error))
 
 
+class ProblemBody(BaseModel):
+    """An error in the form of RFC 9457, as `application/problem+json`."""
+
+    type: str = "about:blank"
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """For people: what was wrong, what is allowed, what to do."""
+    error: str
+    """A code for programs, for example `bad_request` or `queue_full`."""
+    field: str | None = None
+    """The field that was wrong, if it was one."""
+
+
+def as_problem(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSONResponse:
+    """The form of our own routes about jobs; a request that cannot be met is a 422 there."""
+    error = error.renamed(names or {})
+    status = 422 if isinstance(error, BadRequest) else error.status
+    body = ProblemBody(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=error.message,
+        error=error.code,
+        field=error.field if isinstance(error, BadRequest) else None,
+    )
+    media_type = "application/problem+json"
+    return JSONResponse(body.model_dump(), status, retry_header(error), media_type)
+
+
+class DetailBody(BaseModel):
+    """What a refused request is told in the job dialects and in that of plain WAV files."""
+
+    detail: str
+    """For people: what was wrong, what is allowed, what to do."""
+
+
+def as_detail(error: ContinuoError, debug: bool = False) -> JSONResponse:
+    """`{"detail": text}`; a request that cannot be met is a 422 there."""
+    status = 422 if isinstance(error, BadRequest) else error.status
+    body = DetailBody(detail=said(error, debug))
+    return JSONResponse(body.model_dump(), status, headers=retry_header(error))
+
+
 def retry_header(error: ContinuoError) -> dict[str, str]:
     if isinstance(error, Refused) and error.retry_after_seconds is not None:
         return {"Retry-After": str(error.retry_after_seconds)}
@@ -80,13 +125,21 @@ def _bad_parameter(error: RequestValidationError) -> BadRequest:
 
 
 def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
-    """A route whose errors are answered by `problem`, in its dialect's form."""
+    """A route whose errors are answered by `problem`, in its dialect's form.
+
+    What its dependencies put into `request.state.headers` is on every answer.
+    """
 
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handler = super().get_route_handler()
 
             async def answer(request: Request) -> Response:
+                response = await answered(request)
+                response.headers.update(getattr(request.state, "headers", {}))
+                return response
+
+            async def answered(request: Request) -> Response:
                 try:
                     return await handler(request)
                 except ContinuoError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from typing import TypeVar
 
 from loguru import logger
 from sse_starlette import EventSourceResponse
@@ -15,6 +16,8 @@ from server.service.jobs import Job
 
 #: A long message is sent in pieces, so that a slow but living client is not taken for a dead one.
 PIECE_BYTES = 64 * 1024
+
+T = TypeVar("T")
 
 
 class JobResponse(EventSourceResponse):
@@ -52,18 +55,18 @@ class JobResponse(EventSourceResponse):
 
 async def _delivering(job: Job, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for message in messages:
-        for piece in _pieces(message):
+        for piece in pieces(message):
             yield piece
     job.delivered = True
 
 
 async def with_heartbeat(
-    messages: AsyncIterator[bytes],
+    messages: AsyncIterator[T],
     silent_seconds: Callable[[], float | None],
-    beat: Callable[[], bytes],
-) -> AsyncIterator[bytes]:
+    beat: Callable[[], T],
+) -> AsyncGenerator[T, None]:
     """`messages`, and `beat()` whenever `silent_seconds()`, asked after each message, are over."""
-    coming: asyncio.Future[bytes] | None = None
+    coming: asyncio.Future[T] | None = None
     try:
         while True:
             coming = coming or asyncio.ensure_future(anext(messages))
@@ -80,6 +83,26 @@ async def with_heartbeat(
             coming.cancel()
 
 
-def _pieces(message: bytes) -> Iterator[bytes]:
+async def race(*works: Coroutine[None, None, None]) -> None:
+    """Until one of them is done, which may raise; the others are cancelled, whatever happens."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for failure in [task.exception() for task in done]:
+            if failure is not None:
+                raise failure
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def gone(receive: Receive) -> None:
+    """Until the client has closed the connection; its request must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def pieces(message: bytes) -> Iterator[bytes]:
+    """The message, cut so that a slow but living client is not taken for a dead one."""
     for start in range(0, len(message), PIECE_BYTES):
         yield message[start : start + PIECE_BYTES]

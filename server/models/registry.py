@@ -10,7 +10,7 @@ from functools import partial
 from loguru import logger
 
 from server.errors import ContinuoError, UnknownModel, echo
-from server.models.base import NO_RESOURCES, Model, ModelOptions, Resources
+from server.models.base import NO_RESOURCES, Model, ModelInfo, ModelOptions, Resources
 
 #: Setting ENGINE → what serves MusicGen's checkpoints.
 ENGINES: Mapping[str, str] = {
@@ -154,6 +154,10 @@ class Registry:
     def entries(self) -> list[Entry]:
         """By name."""
         return [self._entries[name] for name in self.names]
+
+    @property
+    def infos(self) -> list[ModelInfo]:
+        return [entry.model.info for entry in self.entries]
 
     def entry(self, name: str) -> Entry:
         """The model of that name, or of an alias, loaded or not. Raises `UnknownModel`."""

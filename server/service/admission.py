@@ -118,7 +118,7 @@ class WaitingRoom:
         """Whether so much is free that nobody waits for."""
         return not self._waiting and (self.used + cost).fit(self._capacity())
 
-    def enter(self, cost: Resources, audio_seconds: float, places: int) -> Ticket:
+    def enter(self, cost: Resources, audio_seconds: float, places: float) -> Ticket:
         """Take what it costs, or else a place to wait if fewer than `places` are taken.
 
         A client that stops its music and at once asks for other would find its own slot taken:

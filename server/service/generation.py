@@ -19,13 +19,13 @@ from server.errors import (
     Loading,
     ModelBroken,
 )
-from server.events import Cancelled, Completed, Failed, Outcome
+from server.events import Cancelled, Completed, Failed, Outcome, State
 from server.generation import GenerationRequest
 from server.metrics import Metrics
 from server.models.memory import DeviceMemory
 from server.models.registry import Entry, Phase, Registry
 from server.service.admission import Ticket, WaitingRoom
-from server.service.jobs import Job, State
+from server.service.jobs import Job
 from server.service.limits import resolve
 from server.service.loading import RETRY_SECONDS, Loader
 from server.service.readings import watch
@@ -115,19 +115,27 @@ class GenerationService:
 
     # ── life of a job ────────────────────────────────────────────────────────────────────────
 
-    def submit(self, request: GenerationRequest, dialect: str, places: int) -> Job:
-        """Take a place for `request` and begin to pump; the caller owns the job and must `end` it.
+    def resolve(self, request: GenerationRequest) -> tuple[Entry, GenerationRequest]:
+        """The model that is asked, and the request as that model will see it.
 
-        Never awaits. Raises `BadRequest` where the model cannot meet it, `Refused` where it cannot
-        be met now; `places` is how many may wait for this model in the caller's dialect.
+        Raises `BadRequest` where the model cannot meet it, `Refused` where it cannot be met now.
         """
         entry = self.registry.entry(request.model or self.default_model)
         self._check_open()
         self.loader.check_available(entry)
-        served = (each.model.info for each in self.registry.entries)
-        resolved = resolve(request, entry.model.info, served)
+        return entry, resolve(request, entry.model.info, self.registry.infos)
+
+    def submit(
+        self, request: GenerationRequest, dialect: str, places: float, id: str | None = None
+    ) -> Job:
+        """Take a place for `request` and begin to pump; the caller owns the job and must `end` it.
+
+        Never awaits. Raises as `resolve` does; `places` is how many may wait for this model in the
+        caller's dialect. `id` names a job that had its name before.
+        """
+        entry, resolved = self.resolve(request)
         ticket = self._enter(entry, resolved, places)
-        job = Job(resolved, entry.model.info, dialect, ticket)
+        job = Job(resolved, entry.model.info, dialect, ticket, id)
         pump = asyncio.create_task(self._pump(job, entry), name=f"pump {job.id}")
         self._jobs.add(job)
         self._pumps[job] = pump
@@ -235,7 +243,7 @@ class GenerationService:
         if self.standing is not Standing.SERVING:
             raise Draining("the server is stopping and takes no new work", RETRY_SECONDS)
 
-    def _enter(self, entry: Entry, request: GenerationRequest, places: int) -> Ticket:
+    def _enter(self, entry: Entry, request: GenerationRequest, places: float) -> Ticket:
         cost = entry.model.cost(request)
         self.loader.want(entry)
         try:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from enum import Enum
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from server.events import (
     Progress,
     Queued,
     Started,
+    State,
     Warning,
 )
 from server.generation import GenerationRequest
@@ -34,14 +34,9 @@ from server.service.pacing import Pacer
 PROGRESS_INTERVAL_SECONDS = 0.05
 
 
-class State(str, Enum):
-    """Where a job stands. The last three are final."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+def new_id() -> str:
+    """A name that no other job has."""
+    return uuid.uuid4().hex
 
 
 FINAL_STATE: dict[type[Outcome], State] = {
@@ -67,6 +62,10 @@ class EventLog:
         self._closed = last
         self._grown.set()
         self._grown = asyncio.Event()
+
+    def __iter__(self) -> Iterator[Event]:
+        """What is there now."""
+        return iter(self._events)
 
     async def read(self, position: int = 0) -> AsyncIterator[Event]:
         """Every event from `position` on, to the last."""
@@ -97,9 +96,14 @@ class Job:
     """
 
     def __init__(
-        self, request: GenerationRequest, info: ModelInfo, dialect: str, ticket: Ticket
+        self,
+        request: GenerationRequest,
+        info: ModelInfo,
+        dialect: str,
+        ticket: Ticket,
+        id: str | None = None,
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = id or new_id()
         self.ticket = ticket
         self.request = request
         self.info = info
@@ -123,6 +127,11 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.state in FINAL_STATE.values()
+
+    @property
+    def percent(self) -> float:
+        """How much of the work is done, 0 to 100."""
+        return self._percent
 
     def wait_in_line(self, position: int, eta_seconds: float | None, activity: str) -> None:
         self.log.append(Queued(position, eta_seconds, activity))

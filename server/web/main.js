@@ -108,5 +108,5 @@ mountKeyboard({
   requestAnimationFrame(drawWhilePlaying);
 })();
 
-loadModels();
-library.open();
+await Promise.all([loadModels(), library.open()]);
+studio.resume();

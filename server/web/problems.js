@@ -10,6 +10,7 @@ import {
 
 const BUSY_TITLES = {
   busy: "The server is busy",
+  queue_full: "The queue is full",
   loading: "The model is still loading",
   draining: "The server is about to stop",
   unavailable: "This model cannot run here",

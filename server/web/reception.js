@@ -28,6 +28,8 @@ export class Reception {
     switch (event.event) {
       case "queued":
         return { status: "queued", queuePosition: event.position, etaSeconds: event.eta_seconds };
+      case "restarted": // the server was: the sound comes again from its beginning
+        return { status: "queued", percent: 0, madeSeconds: 0, peaks: null };
       case "start":
         return this.#started(event);
       case "progress":

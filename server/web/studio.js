@@ -1,20 +1,14 @@
-/** Has music made: the takes of a session, one after another where the server has one slot. */
+/** Has music made: each take of a session is a job, which the server makes whoever listens. */
 
-import { Busy, generate, GenerationFailed } from "/client/continuo.js";
+import { cancelJob, followJob, submitJob } from "/client/continuo.js";
+import { forget, pendingTakes, remember } from "./pending.js";
 import { inWords } from "./problems.js";
 import { Reception } from "./reception.js";
 import { patchTake } from "./store.js";
 import { newTake, paramsOf, randomSeed, seedAt } from "./take.js";
 
-/** A take that waits for its turn, or for its model, is refused this often before it gives up. */
-const MAX_REFUSALS = 120;
-/** The server frees the slot of what was stopped within a step; until then busy means us. */
-const RELEASE_SECONDS = 4;
-const STEP_SECONDS = 0.3;
-
 export function createStudio({ store, playback, library, announce }) {
   let stopping = new AbortController();
-  let stoppedAt = -Infinity;
 
   /** Make `numTakes` takes of `settings`; without a seed, with one drawn now. */
   async function make(settings, numTakes) {
@@ -24,7 +18,16 @@ export function createStudio({ store, playback, library, announce }) {
       newTake({ ...settings, seed: seedAt(seed, index) }, index + 1),
     );
     open(takes);
+    listen(takes[0]);
     await run(takes);
+  }
+
+  /** Go on with what was being made when the page was left; it plays when somebody presses Play. */
+  async function resume() {
+    const takes = pendingTakes().map((known) => ({ ...newTake(known.settings), ...known }));
+    if (takes.length === 0) return;
+    open(takes);
+    await run(takes, { isSent: true });
   }
 
   /** The same wish with another seed. */
@@ -44,11 +47,10 @@ export function createStudio({ store, playback, library, announce }) {
 
   function stop() {
     if (!store.state.generating) return;
-    stoppedAt = performance.now();
     stopping.abort();
   }
 
-  /** Show these takes, and play the first one as it comes. */
+  /** Show these takes in place of those before. */
   function open(takes) {
     const known = Object.entries(store.state.takes);
     const remaining = Object.fromEntries(known.filter(([, { status }]) => status === "done"));
@@ -58,7 +60,6 @@ export function createStudio({ store, playback, library, announce }) {
     library.forgetExcept([]);
     store.set({ takes: { ...remaining, ...fresh }, session: ids });
     takes.forEach(expectSound);
-    listen(takes[0]);
   }
 
   function expectSound({ id, settings }) {
@@ -70,88 +71,83 @@ export function createStudio({ store, playback, library, announce }) {
     playback.play(id);
   }
 
-  async function run(takes) {
+  /** See to it that each take is a job, in this order, and attend them all. What `isSent` by an
+   *  earlier visit may be a job already, which Stop must reach. */
+  async function run(takes, { isSent = false } = {}) {
     const controller = new AbortController();
     stopping = controller;
     store.set({ generating: true, wrongField: null });
     announce(`Making ${takes.length === 1 ? "music" : `${takes.length} takes`}`);
-    const model = store.state.models.find(({ name }) => name === takes[0].settings.model);
-    const waiting = [...takes];
-    const worker = async () => {
-      for (let take; (take = waiting.shift());) {
-        const goesOn = await makeTake(take, take !== takes[0], controller.signal);
-        if (!goesOn) waiting.splice(0).forEach(({ id }) => stopped(id));
+    takes.forEach(remember);
+    const attended = [];
+    let isRefused = false;
+    for (const take of takes) {
+      if (isRefused || (controller.signal.aborted && !isSent)) stopped(take.id);
+      else {
+        const jobId = await submitted(take);
+        if (jobId) attended.push(attend(take.id, jobId, controller.signal));
+        else isRefused = true; // and so would the next one be
       }
-    };
-    const numWorkers = Math.min(takes.length, model?.slots || 1);
-    await Promise.all(Array.from({ length: numWorkers }, worker));
+    }
+    await Promise.all(attended);
     if (stopping === controller) store.set({ generating: false });
   }
 
-  /** Whether the takes after this one are worth trying. */
-  async function makeTake({ id }, isQuiet, signal) {
-    for (let refusals = 0; ; refusals++) {
-      try {
-        await receive(id, signal);
-        return true;
-      } catch (error) {
-        if (signal.aborted) return stopped(id);
-        if (!waitsFor(error, isQuiet, refusals)) return failed(id, error);
-        patchTake(store, id, { status: "waiting", isLoading: error.code === "loading" });
-        await pause(isReleasing() ? STEP_SECONDS : error.retryAfterSeconds, signal);
-      }
+  /** The id of the take's job; null if the server refuses. Stop waits for it, to cancel it. */
+  async function submitted(take) {
+    patchTake(store, take.id, { status: "starting", problem: null });
+    try {
+      return (await submitJob("", paramsOf(take.settings), { key: take.key })).id;
+    } catch (error) {
+      failed(take.id, error);
+      return null;
     }
   }
 
-  /** Whether a refusal is only the wait for our own earlier take, or for the model's start. */
-  function waitsFor(error, isQuiet, refusals) {
-    if (!(error instanceof Busy) || error.retryAfterSeconds === null) return false;
-    const isOurs = isQuiet || isReleasing() || error.code === "loading";
-    return isOurs && refusals < MAX_REFUSALS;
+  /** Receive the take until it is done, or stopped, or failed. */
+  async function attend(id, jobId, signal) {
+    try {
+      signal.throwIfAborted();
+      await receive(id, jobId, signal);
+    } catch (error) {
+      if (!signal.aborted) failed(id, error);
+      else await cancel(id, jobId);
+    }
   }
 
-  function isReleasing() {
-    return performance.now() - stoppedAt < RELEASE_SECONDS * 1000;
+  async function cancel(id, jobId) {
+    stopped(id);
+    await cancelJob("", jobId).catch(() => {}); // it is over, or the server is gone
   }
 
   function stopped(id) {
     ended(id, { status: "stopped" });
     announce("Stopped");
-    return false;
   }
 
   function failed(id, error) {
     const problem = inWords(error);
     if (problem.field) store.set({ wrongField: problem.field });
     ended(id, { status: "failed", problem }); // shown as an alert, which is read out
-    return error instanceof GenerationFailed; // another seed may do
   }
 
   function ended(id, patch) {
+    forget(id);
     playback.end(id);
     patchTake(store, id, patch);
   }
 
-  async function receive(id, signal) {
-    const { settings } = store.state.takes[id];
+  async function receive(id, jobId, signal) {
     const reception = new Reception(store, playback.playerOf(id), id);
-    patchTake(store, id, { status: "starting", problem: null });
-    for await (const event of generate("", paramsOf(settings), { signal })) {
+    for await (const event of followJob("", jobId, { signal })) {
       reception.take(event);
       if (event.event === "completed") {
         await library.keep(id, { file: event.blob, stems: event.stems });
+        forget(id);
       }
     }
     announce(`Take ${store.state.takes[id].number} is finished`);
   }
 
-  return { make, makeAgain, retry, stop };
-}
-
-/** Ends early when the signal does. */
-function pause(seconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
+  return { make, makeAgain, retry, resume, stop };
 }

@@ -3,19 +3,19 @@
 const MAX_SEED = 2 ** 32 - 1;
 
 /**
- * `status` is one of: waiting (for its turn or for a slot), queued (at the server), starting,
- * making, done, stopped, failed. Only takes that are done are kept.
+ * `status` is one of: waiting (to be sent), starting, queued (at the server), making, done,
+ * stopped, failed. Only takes that are done are kept.
  *
  * `settings`: { prompt, model, durationSeconds, seed, controls }.
  */
-export function newTake(settings, number) {
+export function newTake(settings, number = 1) {
   return {
     id: newId(),
+    key: newId(), // the same wish under the same key is the same job
     number,
     settings,
     status: "waiting",
     createdAt: Date.now(),
-    isLoading: false, // it waits for its model, and not for its turn
     percent: 0,
     queuePosition: null,
     etaSeconds: null,

@@ -1,10 +1,13 @@
 import {
   BadRequest,
   Busy,
+  cancelJob,
   ContinuoError,
+  followJob,
   generate,
   listModels,
   Player,
+  submitJob,
   type GenerateParams,
   type Model,
 } from "./client/continuo.js";
@@ -36,9 +39,21 @@ async function sample(url: string): Promise<Blob | undefined> {
   return undefined;
 }
 
+async function later(url: string): Promise<void> {
+  const job = await submitJob(url, { description: "lofi" }, { key: "mine" });
+  const player = new Player();
+  for await (const event of followJob(url, job.id)) {
+    player.feed(event);
+    if (event.event === "completed") console.log(event.job.files.map(({ stem }) => stem?.length));
+    if (event.event === "completed") console.log(event.blob.size, event.stems["drums"]?.size);
+  }
+  console.log((await cancelJob(url, job.id)).state satisfies string);
+}
+
 // @ts-expect-error: a description is required
 void generate("", { duration: 3 });
 void generate("", { description: "", melody: new Blob(), num_takes: 2, normalize: "peak" });
 // @ts-expect-error: there is no such format
 void generate("", { description: "", format: "aiff" });
 void sample;
+void later;

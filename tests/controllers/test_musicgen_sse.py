@@ -173,7 +173,7 @@ def test_busy_is_503_with_retry_after() -> None:
 def test_a_waiting_place_sends_queued_then_the_song() -> None:
     with live(waiting_places=1) as server:
         server.events(description="step 0.1")  # times a generation, so that an eta is known
-        body = {"description": "step 0.4", "duration": 3}
+        body = {"description": "step 0.4", "duration": 6}
         with httpx.stream("POST", server.url + ROUTE, json=body) as running:
             pieces = running.iter_bytes()
             next(pieces)

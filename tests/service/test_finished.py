@@ -13,12 +13,12 @@ from server.generation import GenerationRequest
 from server.service.finished import FinishedTake, extend
 from tests.fakes import SAMPLE_RATE, tone
 from tests.service.test_jobs import make_job
-from tests.service.test_service import make_service, outcome
+from tests.service.test_service import loaded, make_service, outcome
 
 
 def finished_job(num_seconds: int = 40):
     job = make_job(num_takes=2)
-    job.start({})
+    job.start(job.info, {})
     for take in (0, 1):
         for second in range(num_seconds):
             job.record(AudioChunk(tone(take, second)), take)
@@ -46,7 +46,7 @@ def test_levels_are_those_that_were_asked_for() -> None:
 
 async def test_an_extension_is_a_request_like_any_other() -> None:
     service = await make_service()
-    await service.registry.entry("hearing").load()
+    await loaded(service, "hearing")
     request = GenerationRequest("x", model="hearing", duration_seconds=2)
     job = service.submit(request, "test", places=0)
     assert isinstance(await outcome(job), Completed)

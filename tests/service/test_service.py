@@ -29,6 +29,13 @@ async def make_service(**settings: object) -> GenerationService:
     return service
 
 
+async def loaded(service: GenerationService, name: str) -> None:
+    """Wait until that model is ready."""
+    entry = service.registry.entry(name)
+    service.load(entry)
+    await service.loader.settled(entry)
+
+
 @pytest.fixture
 async def service() -> AsyncIterator[GenerationService]:
     service = await make_service()
@@ -117,9 +124,7 @@ async def test_a_model_that_hangs_breaks_the_service() -> None:
     service = await make_service(step_timeout_seconds=0.5)
     broken = asyncio.Event()
     service.on_broken = broken.set
-    hanging = service.registry.entry("hanging")
-    service.load(hanging)
-    await service.loader.settled(hanging)
+    await loaded(service, "hanging")
     job = submit(service, model="hanging", seconds=3)
     last = await asyncio.wait_for(outcome(job), 5)
     assert isinstance(last, Failed)

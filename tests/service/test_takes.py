@@ -13,7 +13,7 @@ from server.models.base import NO_RESOURCES
 from server.service.generation import GenerationService
 from server.service.jobs import Job
 from tests.fakes import Ticking, tone
-from tests.service.test_service import make_service, outcome
+from tests.service.test_service import loaded, make_service, outcome
 
 
 def submit(
@@ -110,7 +110,7 @@ async def test_takes_spread_when_a_slot_becomes_free() -> None:
 
 async def test_as_many_as_the_cost_of_each_allows() -> None:
     service = await make_service()
-    await service.registry.entry("weighted").load()
+    await loaded(service, "weighted")
     request = GenerationRequest(
         "step 0.05", model="weighted", duration_seconds=2, seed=1, num_takes=3
     )

@@ -13,13 +13,12 @@ AudioNode.prototype.connect = function (target, ...rest) {
   return connect.call(this, target, ...rest);
 };
 """
-#: To be run before the page's own scripts: keeps the answer to what is fetched while `recording`.
+#: To be run before the page's own scripts: keeps the latest file of sound that was fetched.
 RECORDER = """
-window.recording = false;
 const fetched = window.fetch;
 window.fetch = async (...request) => {
   const response = await fetched(...request);
-  if (window.recording) window.recorded = response.clone().text();
+  if (/[/]audio$/.test(request[0])) window.recorded = response.clone().arrayBuffer();
   return response;
 };
 """

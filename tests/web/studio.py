@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.live import Live, parse
+from tests.live import Live
 from tests.web.meter import CLOCKS, LOUDNESS
 
 WAIT_MS = 15_000
@@ -128,11 +127,7 @@ class Studio:
             menu.locator("summary").click()
 
     def completed_file(self, press: Callable[[], None]) -> bytes:
-        """The file in the last event of the generation that `press` starts."""
-        self.page.evaluate("window.recording = true")
+        """The file that the page fetches at the end of the generation that `press` starts."""
         press()
         self.until_finished()
-        stream = self.page.evaluate("async () => { recording = false; return await recorded; }")
-        completed = parse(stream.encode())[-1]
-        assert completed["event"] == "completed"
-        return base64.b64decode(completed["audio"])
+        return bytes(self.page.evaluate("async () => Array.from(new Uint8Array(await recorded))"))

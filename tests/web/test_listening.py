@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
+import socket
+from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.live import ROUTE, live, open_stream, read_until, until
+from tests.live import Json, live, open_stream, read_until, until
+from tests.process import running
 from tests.web.conftest import OpenPage
 from tests.web.studio import Studio
 
@@ -45,23 +50,62 @@ def test_stop_frees_the_slot_and_is_no_error(studio: Studio) -> None:
     expect(studio.generate).to_be_visible()
 
 
-def test_leaving_the_page_frees_the_slot(studio: Studio) -> None:
-    studio.ask("step 0.3", seconds=30)
-    studio.until(lambda: studio.server.num_running() == 1)
+def test_leaving_the_page_stops_nothing_and_coming_back_finds_it(studio: Studio) -> None:
+    studio.ask("step 0.2", seconds=12, num_takes=2)
+    until(lambda: [job["state"] for job in jobs_of(studio)[:2]] == ["queued", "running"])
+    seeds = [job["seed"] for job in jobs_of(studio)[:2]]
     studio.page.goto("about:blank")
+    assert studio.server.num_running() == 1
+    studio.visit()
+    expect(studio.takes).to_have_count(2)
+    expect(studio.takes.first).to_contain_text("%")
+    studio.until_finished()
+    assert [studio.seed(1), studio.seed(0)] == seeds
+    assert studio.loudness() == 0  # nobody has pressed Play since
+    studio.page.get_by_role("button", name="Play take 1").click()
+    studio.until(lambda: studio.loudness() > 0.1)
+    studio.visit()
+    expect(studio.rows).to_have_count(2)
+    expect(studio.takes).to_have_count(0)  # nothing is pending any more
+
+
+def test_stop_reaches_every_take_also_after_a_reload(studio: Studio) -> None:
+    studio.ask("step 0.2", seconds=30, num_takes=3)
+    studio.until(lambda: studio.server.num_running() == 1)
+    studio.visit()
+    studio.stop.click()
     until(lambda: studio.server.num_running() == 0, 3)
+    until(lambda: {job["state"] for job in jobs_of(studio)[:3]} == {"cancelled"})
+    expect(studio.generate).to_be_visible()
+    expect(studio.alert).to_have_count(0)
 
 
-def test_stop_and_generate_at_once_is_not_refused(studio: Studio) -> None:
-    """Not even where the server hears of the new wish before it hears of the stop."""
+def jobs_of(studio: Studio) -> list[Json]:
+    """The server's jobs, newest first."""
+    return httpx.get(studio.server.url + "/api/v1/jobs").json()["jobs"]
+
+
+def test_a_server_that_is_started_again_goes_on_with_the_take(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    flags = ("--port", str(port))
+    with running(tmp_path, *flags) as process:
+        studio = open_page(server=process)
+        studio.ask("step 0.2", seconds=15)
+        studio.until(lambda: studio.loudness() > 0.1)
+        process.signal(signal.SIGKILL)
+    with running(tmp_path, *flags):
+        studio.until_finished()
+        expect(studio.takes.first).to_contain_text("real time")
+        expect(studio.alert).to_have_count(0)
+        assert studio.press_download(studio.takes.first, "WAV").stat().st_size > 15 * 8000 * 4
+
+
+def test_stop_and_generate_at_once(studio: Studio) -> None:
     studio.ask("step 0.2", seconds=30)
     studio.until(lambda: studio.server.num_running() == 1)
-    busy = {"error": "busy", "message": "no slot is free", "field": None}
-    studio.page.route(
-        "**" + ROUTE,
-        lambda route: route.fulfill(status=503, json=busy, headers={"Retry-After": "60"}),
-        times=1,
-    )
     studio.stop.click()
     studio.make("quick", seconds=2)
     expect(studio.takes.first).to_contain_text("real time")
@@ -85,7 +129,7 @@ def test_takes_are_made_at_once_where_there_are_slots(open_page: OpenPage) -> No
 
 
 def test_a_place_in_the_queue_is_told(open_page: OpenPage) -> None:
-    with live(waiting_places=1) as server:
+    with live() as server:
         other = open_stream(server.port, description="step 0.2", duration=60)
         read_until(other, b"start")
         studio = open_page(server=server)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import httpx
 from playwright.sync_api import expect
 
-from tests.live import ROUTE, open_stream, read_until
+from tests.live import live, until
+from tests.web.conftest import OpenPage
 from tests.web.studio import Studio
 
+JOBS = "/api/v1/jobs"
 
-def test_busy_is_explained_and_can_be_tried_again(studio: Studio) -> None:
-    other = open_stream(studio.server.port, description="step 0.2", duration=60)
-    read_until(other, b"start")
-    studio.ask("mine", seconds=2)
-    expect(studio.alert).to_contain_text("The server is busy")
-    expect(studio.alert).to_contain_text("It should be free in about")
-    other.close()
-    studio.until(lambda: studio.server.num_running() == 0)
-    studio.alert.get_by_role("button", name="Try again").click()
-    studio.until_finished()
-    expect(studio.alert).to_have_count(0)
-    expect(studio.takes.first).to_contain_text("real time")
+
+def test_a_full_queue_is_explained_and_can_be_tried_again(open_page: OpenPage) -> None:
+    with live(queue_places=1) as server:
+        body = {"description": "step 0.2", "duration": 60}
+        jobs = [httpx.post(server.url + JOBS, json=body).json()]
+        until(lambda: server.num_running() == 1)
+        jobs.append(httpx.post(server.url + JOBS, json=body).json())
+        studio = open_page(server=server)
+        studio.ask("mine", seconds=2)
+        expect(studio.alert).to_contain_text("The queue is full")
+        expect(studio.alert).to_contain_text("It should be free in about")
+        for job in jobs:
+            httpx.post(f"{server.url}{JOBS}/{job['id']}/cancel")
+        studio.alert.get_by_role("button", name="Try again").click()
+        studio.until_finished()
+        expect(studio.alert).to_have_count(0)
+        expect(studio.takes.first).to_contain_text("real time")
 
 
 def test_a_wrong_value_is_explained_at_its_field(studio: Studio) -> None:
@@ -32,8 +40,8 @@ def test_a_wrong_value_is_explained_at_its_field(studio: Studio) -> None:
 
 
 def test_a_wrong_setting_is_unfolded(studio: Studio) -> None:
-    refusal = {"error": "bad_request", "message": "bpm must be less", "field": "bpm"}
-    studio.page.route("**" + ROUTE, lambda route: route.fulfill(status=400, json=refusal))
+    refusal = {"error": "bad_request", "detail": "bpm must be less", "field": "bpm"}
+    studio.page.route("**" + JOBS, lambda route: route.fulfill(status=422, json=refusal))
     studio.ask("quick", seconds=1)
     tempo = studio.page.get_by_label("Tempo", exact=True)
     expect(tempo).to_be_focused()
@@ -48,10 +56,10 @@ def test_a_failure_keeps_what_was_made(studio: Studio) -> None:
 
 
 def test_a_lost_connection_is_explained(studio: Studio) -> None:
-    studio.page.route("**" + ROUTE, lambda route: route.abort())
+    studio.page.route("**" + JOBS, lambda route: route.abort())
     studio.ask("quick", seconds=1)
     expect(studio.alert).to_contain_text("The server does not answer")
-    studio.page.unroute("**" + ROUTE)
+    studio.page.unroute("**" + JOBS)
     studio.alert.get_by_role("button", name="Try again").click()
     studio.until_finished()
     expect(studio.alert).to_have_count(0)
@@ -81,7 +89,7 @@ def test_settings_are_those_of_the_model(studio: Studio) -> None:
 def test_a_model_that_is_loading_is_waited_for(studio: Studio) -> None:
     studio.choose_model("slow-to-load")
     studio.ask("quick", seconds=1)
-    expect(studio.takes.first).to_contain_text("Its model is being loaded")
+    expect(studio.takes.first).to_contain_text("Next in the queue")
     studio.until_finished()
     expect(studio.takes.first).to_contain_text("real time")
     expect(studio.alert).to_have_count(0)

@@ -77,7 +77,7 @@ function statusText(take) {
   const { status, percent, madeSeconds, durationSeconds } = take;
   switch (status) {
     case "waiting":
-      return take.isLoading ? "Its model is being loaded" : "Waits for its turn";
+      return "Waits for its turn";
     case "queued":
       return queueText(take);
     case "starting":

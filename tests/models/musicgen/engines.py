@@ -63,6 +63,7 @@ class Fallible:
         self._texts = texts
         self.close = texts.close
         self.num_bytes = texts.num_bytes
+        self.num_tokens = texts.num_tokens
 
     def remember(self, prompt: str) -> Text:
         if prompt in self._watched.slow_texts:
@@ -145,7 +146,7 @@ def tokens_alone(wish: Wish) -> torch.Tensor:
 def sound_alone(wish: Wish) -> np.ndarray:
     """Drawn one by one and decoded whole: no engine, no batch, no stream."""
     alone = runner("mono")
-    return alone._codec.decode(tokens_alone(wish), 1).numpy()
+    return alone._codec.decode(tokens_alone(wish)[:, wish.first_heard_frame :], 1).numpy()
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -41,7 +41,7 @@ VARIED = [
     *OTHERS,
     replace(WISH, sampling=Sampling(temperature=0.0), num_frames=18),
     replace(WISH, prompt="a " * 60, guidance=7.5, seed=9, sampling=Sampling(0.8, 3)),
-    replace(WISH, opening=tensor("mono", "prompt_codes"), num_frames=40, seed=6),
+    replace(WISH, opening=tensor("mono", "prompt_codes").numpy(), num_frames=40, seed=6),
 ]
 
 
@@ -182,7 +182,5 @@ class Comings(RuleBasedStateMachine):
         self.engine.close()
 
 
-Comings.TestCase.settings = hypothesis_settings(
-    max_examples=SOAK or 8, stateful_step_count=10, deadline=None
-)
+Comings.TestCase.settings = hypothesis_settings(max_examples=SOAK or 8, stateful_step_count=10)
 TestComings = Comings.TestCase

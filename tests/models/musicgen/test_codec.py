@@ -74,8 +74,12 @@ def test_streamed_is_whole(
             last = done + step >= num_frames
             pieces.append(stream.push(codes[:, done : done + step], last))
             done += step
-        loudest = max(1.0, whole.abs().max().item())  # random weights exceed full scale
-        assert torch.allclose(torch.cat(pieces, -1), whole, rtol=0, atol=STREAMED[dtype] * loudest)
+        assert_streamed_is_whole(torch.cat(pieces, -1), whole)
+
+
+def assert_streamed_is_whole(streamed: torch.Tensor, whole: torch.Tensor) -> None:
+    loudest = max(1.0, whole.abs().max().item())  # random weights exceed full scale
+    assert torch.allclose(streamed, whole, rtol=0, atol=STREAMED[whole.dtype] * loudest)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -100,8 +104,7 @@ def test_sounds_decoded_together_are_as_each_alone(variant: str) -> None:
         for index, sound in zip(group, sounds, strict=True):
             pieces[index].append(sound)
     for known, parts in zip(codes, pieces, strict=True):
-        whole = codec.decode(known, channels)
-        assert torch.allclose(torch.cat(parts, -1), whole, rtol=0, atol=STREAMED)
+        assert_streamed_is_whole(torch.cat(parts, -1), codec.decode(known, channels))
 
 
 def test_the_sound_stays_as_far_behind_as_the_decoder_looks_ahead() -> None:

@@ -1,0 +1,155 @@
+"""The bodies of the Lyria job dialect, as they stand on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from server.controllers.bodies import Body, Integer, Text
+from server.errors import BadRequest
+from server.events import State
+from server.generation import GenerationRequest
+from server.stores.stored_job import StoredJob
+
+#: Musical settings that published clients send to every model; who has no use for one does without.
+MUSICAL = frozenset({"bpm", "scale", "density", "brightness"})
+FLATS = {
+    "A_SHARP": "B_FLAT",
+    "C_SHARP": "D_FLAT",
+    "D_SHARP": "E_FLAT",
+    "F_SHARP": "G_FLAT",
+    "G_SHARP": "A_FLAT",
+}
+
+
+def _with_flats(value: object) -> object:
+    if isinstance(value, str):
+        for sharp, flat in FLATS.items():
+            value = value.replace(sharp, flat)
+    return value
+
+
+Scale = Annotated[
+    Literal[
+        "C_MAJOR_A_MINOR",
+        "D_FLAT_MAJOR_B_FLAT_MINOR",
+        "D_MAJOR_B_MINOR",
+        "E_FLAT_MAJOR_C_MINOR",
+        "E_MAJOR_D_FLAT_MINOR",
+        "F_MAJOR_D_MINOR",
+        "G_FLAT_MAJOR_E_FLAT_MINOR",
+        "G_MAJOR_E_MINOR",
+        "A_FLAT_MAJOR_F_MINOR",
+        "A_MAJOR_G_FLAT_MINOR",
+        "B_FLAT_MAJOR_G_MINOR",
+        "B_MAJOR_A_FLAT_MINOR",
+    ],
+    BeforeValidator(_with_flats),
+]
+
+
+class LyriaRequest(Body):
+    """A wish for music. Defaults are those of the model `lyria-realtime`; another model takes its
+    own for what is not sent."""
+
+    prompt: Text = Field(
+        description="what it should sound like",
+        examples=["lofi with rain"],
+        json_schema_extra={"pattern": r"\S"},
+    )
+    duration_seconds: Integer = Field(25, ge=1, le=300, examples=[10])
+    bpm: Integer = Field(110, ge=60, le=200, description="beats a minute")
+    temperature: float = Field(1.2, ge=0.1, le=2.0, description="how adventurous")
+    density: float = Field(0.8, ge=0.1, le=1.0, description="how much goes on")
+    brightness: float = Field(0.6, ge=0.1, le=1.0, description="dark to bright")
+    scale: Scale = Field("G_MAJOR_E_MINOR", description="sharps are understood too: C_SHARP_…")
+    guidance: float = Field(4.5, ge=1.0, le=10.0, description="how closely to follow")
+
+
+class LyriaStarted(BaseModel):
+    """The job is stored."""
+
+    task_id: str
+    status: Literal["started"] = "started"
+    message: str
+    estimated_duration: int = Field(description="seconds")
+
+
+class LyriaWarning(BaseModel):
+    """Something to know although the work goes on."""
+
+    code: str
+    message: str
+
+
+class LyriaStatus(BaseModel):
+    """How far a job is. A key that does not apply is left out."""
+
+    task_id: str
+    status: Literal["generating", "completed", "failed"]
+    progress_percentage: float = Field(ge=0, le=100)
+    filename: str | None = Field(None, description="once it is completed")
+    download_url: str | None = Field(None, description="once it is completed")
+    error: str | None = Field(None, description="if it failed")
+    warnings: list[LyriaWarning] | None = None
+
+
+class KeyStats(BaseModel):
+    """How upstream keys are used, by their index; never a key or a part of one."""
+
+    total_keys: int = 0
+    current_key: int = 0
+    key_usage: dict[str, int] = {}
+    key_errors: dict[str, int] = {}
+
+
+class FieldFault(BaseModel):
+    """What is wrong with a field."""
+
+    type: str
+    """A code for programs."""
+    loc: list[str]
+    """Where: `body`, and the field's name."""
+    msg: str
+    """For people: what was wrong, what is allowed, what to do."""
+
+
+class FaultsBody(BaseModel):
+    """What a request is told that cannot be met."""
+
+    detail: list[FieldFault]
+
+
+def to_request(body: LyriaRequest, model: str, left_out: Container[str]) -> GenerationRequest:
+    """The body in the server's words, which are the same; what was not sent stays unset."""
+    if not body.prompt.strip():
+        raise BadRequest.value("prompt", "a text that is not blank", body.prompt)
+    sent = body.model_dump(include=body.model_fields_set)
+    fields = {name: value for name, value in sent.items() if name not in left_out}
+    return GenerationRequest(model=model, **fields)
+
+
+def started(stored: StoredJob, left_out: list[str]) -> LyriaStarted:
+    """The answer to a request that is met."""
+    seconds = stored.request.num_seconds
+    message = f"{seconds} s of music are being made by {stored.model}"
+    if left_out:
+        message += f", which has no use for {', '.join(left_out)}"
+    return LyriaStarted(task_id=stored.id, message=message, estimated_duration=seconds)
+
+
+def status(stored: StoredJob, download_url: str) -> LyriaStatus:
+    """How far the job is; a cancelled one is a failed one here."""
+    completed = stored.state is State.COMPLETED
+    failed = stored.finished and not completed
+    return LyriaStatus(
+        task_id=stored.id,
+        status="completed" if completed else "failed" if failed else "generating",
+        progress_percentage=round(stored.progress, 1),
+        filename=f"{stored.id}.wav" if completed else None,
+        download_url=download_url if completed else None,
+        error=(stored.error_message or stored.state.value) if failed else None,
+        warnings=[LyriaWarning(**vars(warning)) for warning in stored.warnings] or None,
+    )

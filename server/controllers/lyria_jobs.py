@@ -1,0 +1,148 @@
+"""The Lyria job dialect: /generate-music, /music-status, /download-music, /api-keys/stats."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, TypeAlias
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from server.audio.formats import FORMATS
+from server.controllers.bodies import read_json, validate
+from server.controllers.lyria_bodies import (
+    MUSICAL,
+    FaultsBody,
+    FieldFault,
+    KeyStats,
+    LyriaRequest,
+    LyriaStarted,
+    LyriaStatus,
+    started,
+    status,
+    to_request,
+)
+from server.controllers.openapi import json_body
+from server.controllers.problems import DetailBody, as_detail, route_class
+from server.controllers.rate_limits import HEADERS, RateLimiter
+from server.errors import BadRequest, ContinuoError, Unavailable, UnknownModel
+from server.models.registry import Entry
+from server.service.generation import GenerationService
+from server.service.keeping import convert_to_stereo
+from server.service.stored_jobs import StoredJobs
+
+DIALECT = "lyria"
+ROUTE = "/generate-music"
+#: Published: whatever the model makes, clients get this.
+SAMPLE_RATE, CHANNELS = 48_000, 2
+MEDIA_TYPE = FORMATS["wav"].media_type
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+MEANINGS = {
+    400: "`Range` cannot be read",
+    404: "No such job",
+    409: "Not ready yet",
+    410: "Expired, or it failed",
+    413: "The body is too long",
+    429: "Too many requests, or the queue is full; `Retry-After` says when to try again",
+    500: "A fault of the server; the log has the request id",
+    503: "Not now; the text says why, and what to do",
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """The errors of a route."""
+    return {s: {"model": DetailBody, "description": MEANINGS[s]} for s in (*statuses, 500, 503)}
+
+
+FAULTS: Responses = {
+    422: {"model": FaultsBody, "description": "The request cannot be met; says which field"}
+}
+SOUND: Responses = {
+    200: {"description": "The file", "content": {MEDIA_TYPE: {}}},
+    206: {"description": "The part of it that `Range` asks for", "content": {MEDIA_TYPE: {}}},
+    400: {"description": "`Range` cannot be read"},
+    416: {"description": "`Range` lies outside of the file"},
+}
+LIMITED: Responses = {200: {"headers": {name: {"schema": {"type": "integer"}} for name in HEADERS}}}
+
+
+def as_faults(error: ContinuoError) -> JSONResponse:
+    """`{"detail": …}`: a list of faults where the request is wrong, else a text."""
+    if not isinstance(error, BadRequest):
+        return as_detail(error)
+    where = ["body", error.field] if error.field else ["body"]
+    fault = FieldFault(type=error.code, loc=where, msg=error.message)
+    return JSONResponse(FaultsBody(detail=[fault]).model_dump(), 422)
+
+
+def router(
+    service: GenerationService, jobs: StoredJobs, model: str, limiter: RateLimiter, debug: bool
+) -> APIRouter:
+    """The routes; `model` serves them."""
+
+    def problem(error: ContinuoError) -> Response:
+        service.metrics.requests.labels(DIALECT, "", error.code).inc()
+        return as_faults(error)
+
+    routes = APIRouter(route_class=route_class(problem, debug), tags=["Lyria jobs"])
+
+    @routes.post(
+        ROUTE,
+        dependencies=[Depends(limiter.watch)],
+        responses=LIMITED | problems(413, 429) | FAULTS,
+        openapi_extra=json_body(LyriaRequest),
+    )
+    async def generate(request: Request) -> LyriaStarted:
+        """Store a job, and answer with its id at once."""
+        body = validate(LyriaRequest, await read_json(request))
+        left_out = _not_understood(_serving(service, model), body)
+        (stored,) = await jobs.submit([to_request(body, model, left_out)], DIALECT)
+        return started(stored, left_out)
+
+    @routes.get(
+        "/music-status/{task_id}",
+        response_model_exclude_none=True,
+        responses=problems(404, 410),
+    )
+    async def music_status(task_id: str, request: Request) -> LyriaStatus:
+        """Say how far a job is."""
+        stored = await jobs.get(task_id)
+        return status(stored, f"{request.scope.get('root_path', '')}/download-music/{stored.id}")
+
+    @routes.get(
+        "/download-music/{task_id}",
+        response_class=Response,
+        responses=problems(404, 409, 410) | SOUND,
+    )
+    async def download(task_id: str) -> Response:
+        """Give the WAV, 48 kHz and 16-bit stereo whatever the model made, whole or by `Range`."""
+        stored = await jobs.get(task_id)
+        path = await jobs.audio(stored)
+        if (stored.sample_rate, stored.channels) != (SAMPLE_RATE, CHANNELS):
+            make = partial(convert_to_stereo, path, sample_rate=SAMPLE_RATE, stored=stored)
+            path = await jobs.derived(stored, ".48000-stereo.wav", make)
+        return FileResponse(path, media_type=MEDIA_TYPE, filename=f"{stored.id}.wav")
+
+    @routes.get("/api-keys/stats")
+    async def key_stats() -> KeyStats:
+        """Say how upstream keys are used, without naming them."""
+        return KeyStats()
+
+    return routes
+
+
+def _serving(service: GenerationService, model: str) -> Entry:
+    try:
+        return service.registry.entry(model)
+    except UnknownModel:
+        raise Unavailable(
+            f"{model}, the model of this interface, is not available on this server",
+            "Set GENAI_API_KEY_1, or LYRIA_MODEL=sketch, which needs no key",
+        ) from None
+
+
+def _not_understood(entry: Entry, body: LyriaRequest) -> list[str]:
+    """The musical settings that were sent and that the model does not have."""
+    understood = {control.name for control in entry.model.info.controls}
+    return sorted(MUSICAL & body.model_fields_set - understood)

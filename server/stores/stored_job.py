@@ -1,0 +1,100 @@
+"""A job as it is stored: what was wanted, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from server.events import State, Warning
+from server.generation import GenerationRequest, Recording
+
+FINAL_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be stored. `request` is resolved: it has its model, duration and seed."""
+
+    id: str
+    dialect: str
+    request: GenerationRequest
+    request_id: str
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """The caller's name for a submission, and a digest of it: the same name again is the same
+    submission, sent once more because its answer was lost."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended. `num_events` are in its log; `outputs` are names of files."""
+
+    state: State
+    num_events: int = 0
+    progress: float = 0.0
+    outputs: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredJob(NewJob):
+    """A row of the store. Times are seconds since 1970; `attempt` counts how often it was begun."""
+
+    number: int
+    state: State
+    attempt: int
+    progress: float
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    expires_at: float | None
+    expired: bool
+    error_code: str | None
+    error_message: str | None
+    warnings: tuple[Warning, ...]
+    outputs: tuple[str, ...]
+    num_events: int
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINAL_STATES
+
+    @property
+    def model(self) -> str:
+        return self.request.model
+
+
+def request_to_json(request: GenerationRequest) -> dict[str, Any]:
+    """What it was sent and what was filled in; recordings are files (input_files.py)."""
+    values = {field.name: getattr(request, field.name) for field in fields(request)}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not isinstance(value, Recording)
+    }
+
+
+def from_row(row: RowMapping) -> StoredJob:
+    """A row of the table `jobs`."""
+    known = {field.name: row[field.name] for field in fields(StoredJob)}
+    return StoredJob(
+        **{
+            **known,
+            "request": GenerationRequest(**row["request"]),
+            "state": State(row["state"]),
+            "expired": bool(row["expired"]),
+            "warnings": tuple(Warning(**warning) for warning in row["warnings"]),
+            "outputs": tuple(row["outputs"]),
+        }
+    )
