@@ -3,6 +3,7 @@
 # make check  ruff and mypy --strict
 # make bench  the benchmarks, as tables
 # make soak   the tests in their long form
+# make test-audiocraft  the tests over the audiocraft package, in an environment of its own
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,13 +15,20 @@ EXTRAS ?= $(if $(CI),test$(comma)musicgen,test)
 # Two threads on two cores must not spin for each other.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: run test check bench soak clean
+# The package's requirements are pinned for this Python only.
+AUDIOCRAFT_PYTHON ?= python3.11
+AUDIOCRAFT_VENV := .venv-audiocraft
+
+.PHONY: run test test-audiocraft check bench soak clean
 
 run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.installed-musicgen)
 	exec $(BIN)/python -m server $(if $(PORT),--port $(PORT)) $(if $(MODEL),--music_model_name $(MODEL))
 
 test: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/python -m pytest
+
+test-audiocraft: $(AUDIOCRAFT_VENV)/.installed
+	$(AUDIOCRAFT_VENV)/bin/python -m pytest tests/audiocraft
 
 soak: $(VENV)/.installed-$(EXTRAS)
 	CONTINUO_SOAK=1 $(BIN)/python -m pytest --timeout 3600
@@ -39,5 +47,11 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	touch $@
 
+$(AUDIOCRAFT_VENV)/.installed: pyproject.toml constraints.txt requirements/audiocraft.txt
+	test -x $(@D)/bin/python || $(AUDIOCRAFT_PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,musicgen]"
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/audiocraft.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AUDIOCRAFT_VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -34,7 +34,7 @@ from server.controllers.rate_limits import HEADERS, RateLimiter, RequestCounts
 from server.metrics import Metrics
 from server.models.base import ModelOptions
 from server.models.memory import DeviceMemory
-from server.models.registry import ALIASES, CATALOG, CHECKPOINT_MODEL, Registry
+from server.models.registry import ALIASES, Registry, catalog
 from server.service.generation import GenerationService
 from server.service.retention import Retention
 from server.service.stored_jobs import StoredJobs
@@ -74,8 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
 def create_service(settings: Settings) -> GenerationService:
     """The service over the models of `settings`."""
     checkpoints = _checkpoints(settings.music_model_name)
-    own = dict.fromkeys(checkpoints, CHECKPOINT_MODEL)
-    catalog = {**CATALOG, **own, **settings.extra_catalog}
+    served = {**catalog(settings.engine, checkpoints), **settings.extra_catalog}
     default_name = next(iter(checkpoints), settings.music_model_name)
     options = ModelOptions(
         models_dir=settings.models_dir,
@@ -84,9 +83,9 @@ def create_service(settings: Settings) -> GenerationService:
         max_batch=settings.max_batch,
         first_audio_seconds=settings.first_audio_seconds,
         checkpoints=checkpoints,
-        downloads=_downloads(settings, catalog) | {ALIASES.get(default_name, default_name)},
+        downloads=_downloads(settings, served) | {ALIASES.get(default_name, default_name)},
     )
-    registry = Registry(catalog, options)
+    registry = Registry(served, options)
     memory = DeviceMemory(settings.device, settings.model_memory_budget)
     default = registry.entry(default_name)
     return GenerationService(

@@ -35,6 +35,7 @@ status than the one here where its published interface says so. A leaf word.
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Mapping
 
@@ -49,6 +50,13 @@ def echo(value: object) -> str:
     if isinstance(value, bytes):
         return f"a file of {len(value)} bytes"
     return _bounded.repr(value)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What a library's `error` says, as it may stand in a message: one line that names no path."""
+    said = str(error).strip().splitlines()
+    line = said[0] if said else ""
+    return type(error).__name__ if not line or os.sep in line.replace("://", "") else line
 
 
 def range_in_words(noun: str, low: float | None, high: float | None) -> str:

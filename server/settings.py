@@ -132,6 +132,9 @@ class Settings(BaseModel):
         "MAX_OUTPUT_BYTES",
         ge=2**20,
     )
+    engine: Literal["native", "audiocraft"] = _setting(
+        "native", "what runs MusicGen: our own engine, or the audiocraft package", "ENGINE"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
         "auto", "where models run, if they can choose", "DEVICE"
     )

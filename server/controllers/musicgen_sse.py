@@ -40,7 +40,10 @@ class GenerateMusic(Body):
 
     description: Text = Field(description="what it should sound like", examples=["lofi with rain"])
     duration: Integer = Field(30, description="seconds; the limits are the model's", examples=[10])
-    mbd: bool = Field(False, description="decode with MultiBand Diffusion, where a model has it")
+    mbd: bool = Field(
+        False,
+        description="decode with MultiBand Diffusion, where a model has it; not with stream_audio",
+    )
     top_k: Integer = Field(250, ge=0, description="0: off")
     top_p: float = Field(0.0, ge=0, le=1, description="above 0 it replaces top_k")
     temperature: float = Field(1.0, ge=0, le=10)
@@ -70,15 +73,20 @@ class GenerateMusic(Body):
     brightness: float | None = Field(None, ge=0, le=1, description="dark 0 to bright 1")
 
 
+#: Fields that ask for what can only be done to the whole sound.
+OF_THE_WHOLE = ("normalize", "mbd")
+
+
 def to_request(
     body: GenerateMusic, recordings: Mapping[str, Recording] | None = None
 ) -> GenerationRequest:
     """The body in the server's words, with the sound of its files by the files' names; what was
     not sent stays unset."""
-    if body.stream_audio and body.normalize:
-        raise BadRequest(
-            "normalize", "needs the whole sound; leave it out, or leave out stream_audio"
-        )
+    for field in OF_THE_WHOLE:
+        if body.stream_audio and getattr(body, field):
+            raise BadRequest(
+                field, "needs the whole sound; leave it out, or leave out stream_audio"
+            )
     words = {wire: word for word, wire in WIRE_NAMES.items()}
     sent = body.model_dump(include=body.model_fields_set - {"stream_audio", *SOUND_FILES})
     sent.update(recordings or {})

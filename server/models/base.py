@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -48,6 +50,15 @@ class Availability:
         return not self.reason
 
 
+@lru_cache
+def installed(packages: tuple[str, ...], remedy: str) -> Availability:
+    """Whether Python has all of `packages`, found without importing them."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if not missing:
+        return Availability()
+    return Availability(f"the Python packages {', '.join(missing)} are not installed", remedy)
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model is and can do. Known before it is loaded."""
@@ -63,6 +74,8 @@ class ModelInfo:
     default_duration_seconds: int = 30
     max_prompt_characters: int = 10_000
     abilities: frozenset[str] = frozenset()
+    #: Abilities that it would have → how to get them.
+    obtainable: Mapping[str, str] = field(default_factory=dict)
     #: Formats of the documents it makes, beside the audio formats that every model has.
     formats: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()

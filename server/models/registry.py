@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 
@@ -12,8 +12,15 @@ from loguru import logger
 from server.errors import ContinuoError, UnknownModel, echo
 from server.models.base import NO_RESOURCES, Model, ModelInfo, ModelOptions, Resources
 
-#: What serves a checkpoint that the operator gave as a folder.
-CHECKPOINT_MODEL = "server.models.musicgen.model:MusicGen"
+#: Setting ENGINE → what serves MusicGen's checkpoints.
+ENGINES: Mapping[str, str] = {
+    "native": "server.models.musicgen.model:MusicGen",
+    "audiocraft": "server.models.audiocraft:Audiocraft",
+}
+
+#: What serves a checkpoint where ENGINE says nothing else, one that the operator gave as a folder
+#: included.
+CHECKPOINT_MODEL = ENGINES["native"]
 
 #: Name → "module:Class". This is the place to add a model.
 CATALOG: Mapping[str, str] = {
@@ -34,6 +41,14 @@ CATALOG: Mapping[str, str] = {
         CHECKPOINT_MODEL,
     ),
 }
+
+
+def catalog(engine: str, checkpoints: Iterable[str]) -> dict[str, str]:
+    """CATALOG and the operator's own `checkpoints`, those of MusicGen served by `engine`."""
+    served = {**CATALOG, **dict.fromkeys(checkpoints, CHECKPOINT_MODEL)}
+    replaced = {CHECKPOINT_MODEL: ENGINES[engine]}
+    return {name: replaced.get(target, target) for name, target in served.items()}
+
 
 #: Spellings that clients use → the name they mean.
 ALIASES: Mapping[str, str] = {

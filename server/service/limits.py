@@ -71,11 +71,16 @@ def _check_abilities(
 ) -> None:
     for ability in ABILITIES:
         if getattr(request, ability) and ability not in info.abilities:
-            name = ability.replace("_", " ")
-            able = sorted(each.name for each in served if ability in each.abilities)
-            others = f", or choose a model that has: {', '.join(able)}" if able else ""
-            problem = f"is asked for, but {info.name} has no {name}; leave it out{others}"
+            name, how = ability.replace("_", " "), _how_to_have(ability, info, served)
+            problem = f"is asked for, but {info.name} has no {name}; leave it out{how}"
             raise Unsupported(ability, problem)
+
+
+def _how_to_have(ability: str, info: ModelInfo, served: Iterable[ModelInfo]) -> str:
+    able = sorted(each.name for each in served if ability in each.abilities)
+    others = f", or choose a model that has: {', '.join(able)}" if able else ""
+    remedy = f". To have it: {info.obtainable[ability]}" if ability in info.obtainable else ""
+    return others + remedy
 
 
 def _check_format(format: str, info: ModelInfo) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -10,7 +11,7 @@ from server.events import ModelEvent, Progress
 from server.generation import GenerationRequest
 from server.logs import request_id
 from server.models.base import ModelOptions
-from server.models.threaded import ThreadedModel
+from server.models.threaded import Emit, StepMeter, ThreadedModel
 from tests.fakes import info
 
 REQUEST = GenerationRequest("x", duration_seconds=1, seed=1)
@@ -118,3 +119,54 @@ async def test_each_slot_has_a_thread() -> None:
     assert events == [Progress(100)] * 2
     for stream in streams:
         await stream.aclose()
+
+
+class Calling(ThreadedModel):
+    """Work that calls back, in a library that takes every `Exception` for a reason to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(info("calling"), ModelOptions())
+        self.gate = threading.Semaphore(0)
+        self.num_steps = 0
+
+    def perform(self, request: GenerationRequest, emit: Emit) -> None:
+        meter = StepMeter(4, emit)
+        for _ in range(4):
+            self.gate.acquire()
+            self.num_steps += 1
+            with suppress(Exception):
+                meter.step()
+
+
+async def test_work_that_calls_back_tells_its_steps() -> None:
+    model = Calling()
+    model.gate.release(4)
+    events = [event async for event in model.generate(REQUEST)]
+    assert events == [Progress(25), Progress(50), Progress(75), Progress(100)]
+
+
+async def test_work_that_calls_back_stops_at_its_next_call() -> None:
+    model = Calling()
+    model.gate.release()
+    events = model.generate(REQUEST)
+    await anext(events)
+    closing = asyncio.create_task(events.aclose())
+    await asyncio.sleep(0)  # it has told the thread
+    assert not closing.done()
+    model.gate.release(3)
+    await asyncio.wait_for(closing, 2)
+    assert model.num_steps == 2
+
+
+def test_steps_may_be_done_before_the_first() -> None:
+    events: list[ModelEvent] = []
+    meter = StepMeter(4, events.append, num_done=2)
+    meter.tell()
+    meter.step()
+    assert events == [Progress(50), Progress(75)]
+
+
+async def test_a_model_that_writes_nothing_says_so() -> None:
+    model = ThreadedModel(info("empty"), ModelOptions())
+    with pytest.raises(NotImplementedError, match="ThreadedModel writes neither"):
+        await anext(model.generate(REQUEST))

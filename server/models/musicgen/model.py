@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from importlib.util import find_spec
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -14,23 +14,32 @@ from loguru import logger
 from server.errors import ContinuoError, TooLarge, Unavailable
 from server.events import AudioChunk, ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import Availability, Model, ModelInfo, ModelOptions, Resources, Workload
+from server.models.base import (
+    Availability,
+    Model,
+    ModelInfo,
+    ModelOptions,
+    Resources,
+    Workload,
+    installed,
+)
 from server.models.memory import in_words, may_have_gpu
+from server.models.multiband_weights import find_weights, num_bytes
 from server.models.musicgen.capacity import default_slots
 from server.models.musicgen.engine import Engine, Words
 from server.models.musicgen.footprint import Footprint, judge, width_bytes
 from server.models.musicgen.hearing import Heard, hear, unheard_opening
 from server.models.musicgen.outbox import Outbox
-from server.models.musicgen.variants import VARIANTS, abilities, info_of
-from server.models.musicgen.wish import Sampling, Wish
+from server.models.musicgen.variants import DIFFUSION, VARIANTS, abilities, info_of
+from server.models.musicgen.wish import Wish, stride_of, wish_of
 
 if TYPE_CHECKING:
     from server.models.musicgen.checkpoint.config import MusicGenConfig
+    from server.models.musicgen.diffusion import Diffusion
     from server.models.musicgen.runner import Runner
 
 NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub", "yaml")
-#: The reference's `extend_stride`, 18 s of a window of 30 s.
-STRIDE_SHARE = 18 / 30
+INSTALL = 'Run: pip install -e ".[musicgen]", then start the server again'
 
 
 class MusicGen(Model):
@@ -38,12 +47,13 @@ class MusicGen(Model):
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         self._info = info_of(name)
-        self._installed = _installed()
+        self._installed = installed(NEEDED, INSTALL)
         self.capacity = Resources(default_slots(False, options.max_batch))
         self.activity = ""
         self._options = options
         self._engine: Engine | None = None
         self._runner: Runner | None = None
+        self._diffusion: Diffusion | None = None
         self._footprint: Footprint | None = None
 
     def workload(self) -> Workload:
@@ -69,7 +79,12 @@ class MusicGen(Model):
         self.activity = ""
 
     def cost(self, request: GenerationRequest) -> Resources:
-        """A slot, and the keys and values of the longest window and of the text."""
+        """A slot, and the keys and values of the longest window and of the text.
+
+        Raises `Unavailable` if MultiBand Diffusion is asked for and its weights are not here.
+        """
+        if request.multiband_diffusion:
+            find_weights(self._options.models_dir)
         if self._runner is None:
             return Resources()
         cost = Resources(1, self._runner.num_bytes(self._wish(request)))
@@ -89,12 +104,18 @@ class MusicGen(Model):
             yield heard.warning
         for samples in heard.seam.before(self.info.sample_rate):
             yield AudioChunk(samples)
-        async with aclosing(self._perform(heard.wish, self.cost(request))) as events:
+        make = self._diffuse if request.multiband_diffusion else self._perform
+        async with aclosing(make(heard.wish, self.cost(request))) as events:
             async for event in events:
                 if not isinstance(event, AudioChunk):
                     yield event
                 elif (samples := heard.seam.join(event.samples)).shape[1]:
                     yield AudioChunk(samples)
+
+    def _diffuse(self, wish: Wish, cost: Resources) -> AsyncGenerator[ModelEvent, None]:
+        """The engine's tokens, and their sound by MultiBand Diffusion."""
+        assert self._diffusion is not None, "a model without the ability is not asked"
+        return self._diffusion.perform(wish, partial(self._perform, cost=cost))
 
     async def _perform(self, wish: Wish, cost: Resources) -> AsyncGenerator[ModelEvent, None]:
         assert self._engine is not None, "load comes before generate"
@@ -118,6 +139,9 @@ class MusicGen(Model):
 
     async def close(self) -> None:
         self._runner = None  # it holds the weights
+        if self._diffusion is not None:
+            await self._diffusion.close()
+            self._diffusion = None
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
             self._engine = None
@@ -126,7 +150,12 @@ class MusicGen(Model):
     def _judged_bytes(self, num_requests: int) -> int:
         if self._footprint is None:
             self._footprint = self._judge()
-        return self._footprint.serving_bytes(width_bytes(self._options), num_requests)
+        own = self._footprint.serving_bytes(width_bytes(self._options), num_requests)
+        return own + self._diffusion_bytes()
+
+    def _diffusion_bytes(self) -> int:
+        """What MultiBand Diffusion will hold once it is asked for."""
+        return num_bytes(self._options.models_dir) if DIFFUSION in self._info.abilities else 0
 
     def _availability(self) -> Availability:
         needs_no_search = self._runner is not None or self._info.name in self._options.checkpoints
@@ -157,27 +186,23 @@ class MusicGen(Model):
         assert self._runner is not None, "load comes first"
         config = self._runner.config
         window = config.window_frames
-        stride = round(STRIDE_SHARE * window)
-        opening = unheard_opening(request.continuation, window - stride, config)
-        return Wish(
-            prompt=request.prompt,
-            num_frames=opening.shape[1] + request.num_seconds * config.codec.frame_rate,
-            window_frames=window,
-            stride_frames=stride,
-            seed=request.drawn_seed,
-            sampling=_sampling(request),
-            guidance=config.guidance if request.guidance is None else request.guidance,
-            opening=opening,
-        )
+        opening = unheard_opening(request.continuation, window - stride_of(window), config)
+        return wish_of(request, config.codec.frame_rate, window, config.guidance, opening)
 
     def _build(self) -> Runner:
         """On the engine's thread."""
         self._report("importing torch")
         from server.models.musicgen.build import build
 
-        runner = build(self._info.name, self._options, self.granted_bytes, self._report)
+        diffusion_bytes = self._diffusion_bytes()
+        granted = None if self.granted_bytes is None else self.granted_bytes - diffusion_bytes
+        runner = build(self._info.name, self._options, granted, self._report)
         self._check_kind(runner.config)
-        self.memory_bytes = runner.weights_bytes + runner.capacity.memory_bytes
+        self.memory_bytes = runner.weights_bytes + runner.capacity.memory_bytes + diffusion_bytes
+        if DIFFUSION in self._info.abilities:
+            from server.models.musicgen.diffusion import Diffusion
+
+            self._diffusion = Diffusion(self._info.name, self._options.models_dir, runner)
         self._runner = runner
         return runner
 
@@ -206,25 +231,6 @@ class MusicGen(Model):
     def _report(self, activity: str) -> None:
         self.activity = activity
         logger.info("Model {}: {}", self._info.name, activity)
-
-
-def _sampling(request: GenerationRequest) -> Sampling:
-    default = Sampling()
-    return Sampling(
-        default.temperature if request.temperature is None else request.temperature,
-        default.top_k if request.top_k is None else request.top_k,
-        default.top_p if request.top_p is None else request.top_p,
-    )
-
-
-def _installed() -> Availability:
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if not missing:
-        return Availability()
-    return Availability(
-        f"the Python packages {', '.join(missing)} are not installed",
-        'Run: pip install -e ".[musicgen]", then start the server again',
-    )
 
 
 def _weights_at_hand(name: str, options: ModelOptions) -> Availability:

@@ -11,6 +11,7 @@ import torch
 from server.models.base import NO_RESOURCES
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.checkpoint.loading import Checkpoint
+from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.listener import Listener
 from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
@@ -96,6 +97,11 @@ class Runner:
         self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
         self._batch: list[Sequence] = []
         self._settings: Settings | None = None
+
+    @property
+    def codec(self) -> Codec:
+        """For any thread: it remembers nothing of what it decodes."""
+        return self._codec
 
     @property
     def weights_bytes(self) -> int:

@@ -26,7 +26,7 @@ class Sequence:
         self._clocks: Tensor | None = None
         self._config = config
         self._windows = list(wish.windows())
-        self._num_steps = sum(length + config.max_delay - known for length, known in self._windows)
+        self._num_steps = wish.num_steps(config.max_delay)
         self._num_steps_done = 0
         none = torch.empty(config.num_codebooks, 0, dtype=torch.int64)
         opening = none if wish.opening is None else torch.from_numpy(wish.opening)
@@ -97,6 +97,8 @@ class Sequence:
             known = self.window.frames(self.wish.stride_frames, self.window.num_frames)
             self._index += 1
             self._open_window(known)
+        if self.finished and self.wish.keep is not None:
+            self.wish.keep(self.frames(0, self.num_complete_frames))
 
     def frames(self, start: int, stop: int) -> Tensor:
         """Complete frames of the result, [K, stop - start]."""

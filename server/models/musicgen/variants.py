@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.models.base import Control, ModelInfo
+from server.models.base import Availability, Control, ModelInfo, installed
 
 SAMPLE_RATE = 32_000
 MAX_DURATION_SECONDS = 60
 CODE_LICENCE = "MIT (this project's own implementation)"
 WEIGHTS_LICENCE = "CC-BY-NC 4.0"
+
+#: What MultiBand Diffusion needs, and ENGINE=audiocraft.
+AUDIOCRAFT_PACKAGES = ("audiocraft", "torchaudio", "xformers")
+INSTALL_AUDIOCRAFT = (
+    'pip install -e ".[musicgen]" && pip install --no-deps -r requirements/audiocraft.txt, '
+    "then start the server again"
+)
+DIFFUSION = "multiband_diffusion"
 
 CONTROLS = (
     Control("guidance", "number", "how closely to follow the description", 0, 20, 3.0),
@@ -51,12 +59,19 @@ VARIANTS = {
 
 def abilities(hears_melodies: bool) -> frozenset[str]:
     """Every one of them can go on from a recording."""
-    return frozenset({"continuation", "melody"} if hears_melodies else {"continuation"})
+    own = {"continuation", "melody"} if hears_melodies else {"continuation"}
+    return frozenset(own | {DIFFUSION} if can_diffuse().available else own)
+
+
+def can_diffuse() -> Availability:
+    """Whether MultiBand Diffusion can be run here; its weights are another matter."""
+    return installed(AUDIOCRAFT_PACKAGES, INSTALL_AUDIOCRAFT)
 
 
 def info_of(name: str) -> ModelInfo:
     """What is known of the model `name` before it is loaded; of a folder's own, less."""
     variant = VARIANTS.get(name, Variant("from a folder"))
+    diffusion = can_diffuse()
     return ModelInfo(
         name=name,
         description=variant.description,
@@ -66,5 +81,6 @@ def info_of(name: str) -> ModelInfo:
         code_licence=CODE_LICENCE,
         weights_licence=WEIGHTS_LICENCE,
         abilities=abilities(variant.hears_melodies),
+        obtainable={} if diffusion.available else {DIFFUSION: diffusion.remedy},
         controls=CONTROLS,
     )

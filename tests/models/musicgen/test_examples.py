@@ -23,12 +23,23 @@ from tests.models.tiny_musicgen import tiny_checkpoints
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/models.md").read_text("utf-8")
 SHOWN_URL = "http://127.0.0.1:5555"
+
+
+def needs_audiocraft(example: str) -> bool:
+    """Those are run in tests/audiocraft."""
+    return "mbd" in example
+
+
 CURLS = [
     example
     for example in re.findall(r"(?:^    curl.*\n)(?:^    .*\n)*", TEXT, re.M)
-    if "generate_music" in example
+    if "generate_music" in example and not needs_audiocraft(example)
 ]
-SCRIPTS = [s for s in re.findall(r"```python\n(.*?)```", TEXT, re.S) if "MusicGenClient" in s]
+SCRIPTS = [
+    script
+    for script in re.findall(r"```python\n(.*?)```", TEXT, re.S)
+    if "MusicGenClient" in script and not needs_audiocraft(script)
+]
 TUNE_SECONDS = 3
 
 

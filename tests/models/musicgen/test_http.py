@@ -6,6 +6,7 @@ import base64
 import io
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -94,6 +95,16 @@ def test_a_longer_description_is_a_bad_request(server: Live) -> None:
         answer = server.post(description=description, duration=1)
         assert answer.status_code == 400
         assert answer.json()["field"] == "description"
+
+
+@pytest.mark.skipif(find_spec("audiocraft") is not None, reason="audiocraft is installed here")
+def test_multiband_diffusion_without_its_package_says_what_to_install(server: Live) -> None:
+    answer = server.post(description="x", duration=1, mbd=True)
+    assert (answer.status_code, answer.json()["field"]) == (400, "mbd")
+    assert "pip install --no-deps -r requirements/audiocraft.txt" in answer.json()["message"]
+    models = httpx.get(server.url + "/api/v1/models").json()["models"]
+    listed = next(model for model in models if model["name"] == TINY_NAME)
+    assert listed["abilities"] == ["continuation"]
 
 
 def test_a_path_is_no_model_of_a_request(server: Live) -> None:

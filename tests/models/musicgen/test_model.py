@@ -14,7 +14,7 @@ import pytest
 from server.errors import TooLarge, Unavailable
 from server.events import AudioChunk, ModelEvent
 from server.generation import GenerationRequest
-from server.models.base import ModelOptions, Resources
+from server.models.base import ModelOptions, Resources, installed
 from server.models.musicgen import model as model_module
 from server.models.musicgen.model import MusicGen
 from server.models.musicgen.variants import VARIANTS
@@ -22,7 +22,7 @@ from server.models.registry import ALIASES, CATALOG, Registry
 from tests.models.tiny_musicgen import FIXTURES, STEREO_NAME, TINY_NAME, tiny_checkpoints
 
 needs_torch = pytest.mark.skipif(
-    not model_module._installed().available, reason="needs the extra musicgen"
+    not installed(model_module.NEEDED, "").available, reason="needs the extra musicgen"
 )
 LOOK_AHEAD_SAMPLES = 2402
 

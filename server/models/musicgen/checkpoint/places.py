@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_
 from huggingface_hub.utils.tqdm import tqdm
 from loguru import logger
 
-from server.errors import Unavailable
+from server.errors import Unavailable, in_one_line
 
 #: What to say of a load that goes on, and where it is shown.
 Report = Callable[[str], None]
@@ -59,10 +58,7 @@ class Places:
 
     @property
     def _forbidden(self) -> str:
-        """Why nothing is downloaded; empty where it is."""
-        if constants.HF_HUB_OFFLINE:
-            return "HF_HUB_OFFLINE is set"
-        return "" if self._may_download else FORBIDDEN
+        return why_no_download(self._may_download)
 
     def local(self, name: str, beside: Path | None = None) -> Path | None:
         """The folder of `name`, if it is on this machine. Raises `Unavailable` if unreadable."""
@@ -89,7 +85,7 @@ class Places:
             return self._fetch(MOVED.get(name, name))
         except Exception as error:  # of the hub, the network or the disk: each has its own types
             logger.opt(exception=error).debug("The download of {} failed", name)
-            raise _missing(name, _reason(error)) from error
+            raise _missing(name, in_one_line(error)) from error
 
     def _fetch(self, repository: str) -> Path:
         described = HfApi().model_info(repository, files_metadata=True)
@@ -100,6 +96,13 @@ class Places:
             path = hf_hub_download(repository, name, tqdm_class=meter.bar_class())
             meter.finished(sizes[name])
         return Path(path).parent
+
+
+def why_no_download(may_download: bool) -> str:
+    """Why nothing is downloaded; empty where it is."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    return "" if may_download else FORBIDDEN
 
 
 def files_to_fetch(present: dict[str, int]) -> list[str]:
@@ -116,6 +119,15 @@ def files_to_fetch(present: dict[str, int]) -> list[str]:
     stem = layout[1].split(".")[0]
     large = [name for name in present if name.startswith(stem) and name.endswith(ending)]
     return sorted(small) + sorted(large)
+
+
+def folder_with(file: str, repository: str, models_dir: Path) -> Path | None:
+    """The folder of `repository` that holds `file`: under `models_dir` or in the cache."""
+    for folder in (models_dir / repository, models_dir / repository.rsplit("/", 1)[-1]):
+        if (folder / file).is_file():
+            return folder
+    cached = try_to_load_from_cache(repository, file)
+    return Path(cached).parent if isinstance(cached, str) else None
 
 
 def cached_folder(repository: str) -> Path | None:
@@ -161,13 +173,6 @@ def _missing(name: str, reason: str) -> Unavailable:
         f"Run `{fetch_command(name)}` where there is a network, or put the repository's "
         f"files into the folder {name} under MODELS_DIR",
     )
-
-
-def _reason(error: Exception) -> str:
-    """One line that names no path."""
-    said = str(error).strip().splitlines()
-    line = said[0] if said else ""
-    return f"{type(error).__name__}" if not line or os.sep in line.replace("://", "") else line
 
 
 class _Meter:

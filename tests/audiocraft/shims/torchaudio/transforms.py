@@ -1,0 +1,2 @@
+class MelSpectrogram:
+    """A base class of audiocraft's losses."""
