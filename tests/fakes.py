@@ -287,3 +287,12 @@ class Singing(ThreadedModel):
             start = second * SAMPLE_RATE
             sound[:] = request.edit.song.samples[:, start : start + SAMPLE_RATE]
         return sound
+
+
+class Mute(Singing):
+    """Would sing, but cannot run here."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        super().__init__(name, options)
+        nowhere = Availability("its weights are not on this machine", "Run: fetch-weights NAME")
+        self.info = replace(self.info, availability=nowhere)

@@ -200,6 +200,13 @@ export function submitJob(
 /** Ends a job that has not ended, and gives it as it is then. */
 export function cancelJob(url: string, id: string, options?: Options): Promise<Job>;
 
+/** The sound of a completed job; `format` is its own if left out. */
+export function jobAudio(
+  url: string,
+  id: string,
+  options?: Options & { format?: Format },
+): Promise<Blob>;
+
 /**
  * The events of a job from its beginning; a broken connection is taken up again where it broke.
  * Leaving the loop, or aborting `signal`, ends nothing on the server.

@@ -27,6 +27,12 @@ export async function cancelJob(url, id, { signal } = {}) {
   return (await answer(`${url}${ROUTE}/${id}/cancel`, { method: "POST", signal })).json();
 }
 
+/** The sound of a completed job as a Blob; `format` is its own, a WAV mostly, if left out. */
+export async function jobAudio(url, id, { format, signal } = {}) {
+  const query = format ? `?${new URLSearchParams({ format })}` : "";
+  return (await answer(`${url}${ROUTE}/${id}/audio${query}`, { signal, cache: "no-store" })).blob();
+}
+
 /**
  * The events of a job from its beginning, the last one being `completed` with the files as Blobs.
  *

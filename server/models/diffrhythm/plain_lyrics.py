@@ -16,10 +16,10 @@ from server.models.diffrhythm.syllables import num_syllables
 #: Section → music before it is sung, in seconds, in a song that is not stretched.
 SECTIONS = {
     "intro": 6.0,
-    "verse": 2.0,
-    "chorus": 2.0,
-    "hook": 2.0,
-    "refrain": 2.0,
+    "verse": 1.5,
+    "chorus": 1.5,
+    "hook": 1.5,
+    "refrain": 1.5,
     "bridge": 3.0,
     "break": 6.0,
     "solo": 12.0,
@@ -27,7 +27,8 @@ SECTIONS = {
     "instrumental": 16.0,
     "outro": 2.0,
 }
-LEAD_SECONDS = TAIL_SECONDS = 6.0
+LEAD_SECONDS = 3.0
+TAIL_SECONDS = 4.0
 #: Music where a line is left empty.
 STANZA_SECONDS = 1.0
 SYLLABLE_SECONDS = 0.3
