@@ -70,8 +70,7 @@ async function ended(url, job, signal) {
   if (job.state !== "completed") {
     throw new GenerationFailed(job.error.message, { code: job.error.code });
   }
-  const blobOf = async (path) =>
-    (await answer(url + path, { signal, cache: "no-store" })).blob();
+  const blobOf = async (path) => (await answer(url + path, { signal, cache: "no-store" })).blob();
   const stems = job.files.filter(({ take, stem }) => take === 0 && stem !== null);
   return {
     event: "completed",
@@ -87,10 +86,8 @@ async function ended(url, job, signal) {
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, seconds * 1000);
-    signal?.addEventListener(
-      "abort",
-      () => (clearTimeout(timer), reject(signal.reason)),
-      { once: true },
-    );
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), {
+      once: true,
+    });
   });
 }

@@ -54,7 +54,7 @@ const actions = {
     const { file } = await library.soundOf(id);
     const { lyrics } = take.interpretation;
     const song = songOfTake(take, file);
-    patchForm(store, { ...formOf(take.settings), seed: null, lyrics, song });
+    patchForm(store, { ...formOf(take.settings), seed: null, lyrics: lyrics ?? "", song });
     byId("composer").scrollIntoView({ block: "start" });
     byId("composer").querySelector(".add-range").focus({ preventScroll: true });
     announce("Choose what is to be made anew");

@@ -118,7 +118,10 @@ test("takes are files of their own", async () => {
   ];
   stream({ event: "completed", audio: base64("one"), format: "midi", takes });
   const [completed] = await collected();
-  assert.deepEqual(completed.takes.map(({ seed }) => seed), [1, 2]);
+  assert.deepEqual(
+    completed.takes.map(({ seed }) => seed),
+    [1, 2],
+  );
   assert.equal(await completed.takes[1].blob.text(), "two");
   assert.equal(completed.takes[1].blob.type, "audio/midi");
   assert.equal(completed.takes[1].stems.drums.type, "audio/wav");

@@ -110,17 +110,46 @@ test("parts of a song are in order, apart, and within it", () => {
     [1, 2],
     [4, 9],
   ]);
-  assert.deepEqual(withRange([[4, 9], [20, 30]], [8, 25], 95), [[4, 30]]);
+  assert.deepEqual(
+    withRange(
+      [
+        [4, 9],
+        [20, 30],
+      ],
+      [8, 25],
+      95,
+    ),
+    [[4, 30]],
+  );
   assert.deepEqual(withRange([[4, 9]], [90, 200], 95), [
     [4, 9],
     [90, 95],
   ]);
   assert.deepEqual(withRange([[4, 9]], [50, 50.2], 95), [[4, 9]]);
-  assert.deepEqual(withoutRange([[4, 9], [20, 30]], 0), [[20, 30]]);
-  assert.deepEqual(within([[4, 9], [90, 120], [130, 140]], 100), [
-    [4, 9],
-    [90, 100],
-  ]);
+  assert.deepEqual(
+    withoutRange(
+      [
+        [4, 9],
+        [20, 30],
+      ],
+      0,
+    ),
+    [[20, 30]],
+  );
+  assert.deepEqual(
+    within(
+      [
+        [4, 9],
+        [90, 120],
+        [130, 140],
+      ],
+      100,
+    ),
+    [
+      [4, 9],
+      [90, 100],
+    ],
+  );
 });
 
 test("a song adds its fields and files to what is asked for, and comes back into the form", () => {
@@ -139,7 +168,21 @@ test("a song adds its fields and files to what is asked for, and comes back into
   const style = paramsOf(asked({ styleFile }));
   assert.deepEqual(style, { ...fields, description: "", ref_audio: styleFile });
   assert.equal(titleOf({ settings: asked({ styleFile }) }), "Like a.wav");
-  const song = { file: "f", durationSeconds: 120.5, ranges: [[10, 20], [110, 130]] };
-  const edit = { duration: 120, edit_segments: [[10, 20], [110, 120]], ref_song: "f" };
+  const song = {
+    file: "f",
+    durationSeconds: 120.5,
+    ranges: [
+      [10, 20],
+      [110, 130],
+    ],
+  };
+  const edit = {
+    duration: 120,
+    edit_segments: [
+      [10, 20],
+      [110, 120],
+    ],
+    ref_song: "f",
+  };
   assert.deepEqual(paramsOf(asked({ song })), { ...fields, ...edit });
 });
