@@ -65,6 +65,9 @@ class Settings(BaseModel):
     lyria_model: str = _setting(
         "lyria-realtime", "the model that serves /generate-music", "LYRIA_MODEL", min_length=1
     )
+    diffrhythm_model: str = _setting(
+        "diffrhythm", "the model that serves /api/generate", "DIFFRHYTHM_MODEL", min_length=1
+    )
     cors_origins: Listed = _setting(
         ("*",),
         "origins whose pages may call the server, separated by commas; * is all",
@@ -177,7 +180,7 @@ class Settings(BaseModel):
         0, "streaming requests that may wait for a slot; others get 503", "WAITING_PLACES", ge=0
     )
     max_body_bytes: int = _setting(
-        32 * 2**20, "longest request body that is read", "MAX_BODY_BYTES", ge=1024
+        64 * 2**20, "longest request body that is read", "MAX_BODY_BYTES", ge=1024
     )
     drain_seconds: float = _setting(
         30.0, "how long streams may finish once the server is told to stop", "DRAIN_SECONDS", ge=0

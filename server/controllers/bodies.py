@@ -57,6 +57,56 @@ SoundFile = Annotated[
 ]
 
 
+def _from_file(value: object) -> object:
+    """UnicodeDecodeError is a ValueError, as pydantic wants it."""
+    text = value.decode() if isinstance(value, bytes) else value
+    return text.removeprefix("\ufeff") if isinstance(text, str) else text
+
+
+#: A text that may be a file in a form; its byte-order mark is left out.
+TextFile = Annotated[
+    Text,
+    BeforeValidator(_from_file),
+    WithJsonSchema({"type": "string", "contentMediaType": "text/plain"}),
+]
+
+
+def _as_pairs(value: object) -> object:
+    """Tuples of numbers: other than elsewhere in a form, no text stands for one."""
+    try:
+        pairs = json.loads(value) if isinstance(value, str) else value
+    except RecursionError:
+        raise ValueError("it is too deep") from None
+    if not isinstance(pairs, list):
+        raise ValueError("it is no list")
+    return tuple(_as_pair(pair) for pair in pairs)
+
+
+def _as_pair(pair: object) -> tuple[object, ...]:
+    if isinstance(pair, list) and [type(end) in (int, float) for end in pair] == [True, True]:
+        return tuple(pair)
+    raise ValueError("it is no pair of numbers")
+
+
+#: Parts of a song by their ends in seconds, in a form as JSON; -1 is the song's start or end.
+Segments = Annotated[
+    tuple[tuple[float, float], ...],
+    BeforeValidator(_as_pairs),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {
+                "type": "array",
+                "items": {"type": "number", "minimum": -1},
+                "minItems": 2,
+                "maxItems": 2,
+            },
+            "examples": [[[-1, 25], [50.0, -1]]],
+        }
+    ),
+]
+
+
 class Body(BaseModel):
     """A JSON body: nothing is guessed, nothing unknown passes, no number is infinite or NaN."""
 
@@ -128,6 +178,10 @@ def _allowed(schema: dict[str, Any]) -> str:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "contentEncoding" in schema:
         return "a sound file, in JSON as base64"
+    if "contentMediaType" in schema:
+        return "a text in UTF-8"
+    if schema["type"] == "array":
+        return f"a list of pairs of seconds, such as {schema['examples'][0]}"
     noun = {
         "integer": "an integer",
         "number": "a number",

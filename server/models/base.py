@@ -168,6 +168,14 @@ class Model(Protocol):
     async def load(self) -> None:
         """Make ready: weights, devices, a first warm run. Raises `Unavailable` with a remedy."""
 
+    def resolve(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with what the model reads in it written out, so that its caller can see and
+        change that; quick. Reading what it wrote changes nothing more.
+
+        Called before anything is queued, with a request that keeps to `info`. Raises `BadRequest`.
+        """
+        return request
+
     def cost(self, request: GenerationRequest) -> Resources:
         """What the request takes. Raises `TooLarge`, with the numbers, if that is more than there
         ever is. Before the model is loaded it may not know of memory: then it counts a slot."""

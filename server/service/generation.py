@@ -123,7 +123,8 @@ class GenerationService:
         entry = self.registry.entry(request.model or self.default_model)
         self._check_open()
         self.loader.check_available(entry)
-        return entry, resolve(request, entry.model.info, self.registry.infos)
+        resolved = resolve(request, entry.model.info, self.registry.infos)
+        return entry, entry.model.resolve(resolved)
 
     def submit(
         self, request: GenerationRequest, dialect: str, places: float, id: str | None = None

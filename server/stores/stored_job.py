@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -85,13 +86,21 @@ def request_to_json(request: GenerationRequest) -> dict[str, Any]:
     }
 
 
+def request_from_json(values: Mapping[str, Any]) -> GenerationRequest:
+    """What `request_to_json` wrote, without the recordings."""
+    request = GenerationRequest(**values)
+    if request.edit_segments is None:
+        return request
+    return replace(request, edit_segments=tuple((a, b) for a, b in request.edit_segments))
+
+
 def from_row(row: RowMapping) -> StoredJob:
     """A row of the table `jobs`."""
     known = {field.name: row[field.name] for field in fields(StoredJob)}
     return StoredJob(
         **{
             **known,
-            "request": GenerationRequest(**row["request"]),
+            "request": request_from_json(row["request"]),
             "state": State(row["state"]),
             "expired": bool(row["expired"]),
             "warnings": tuple(Warning(**warning) for warning in row["warnings"]),
