@@ -139,7 +139,7 @@ def test_damaged_files_never_do_worse() -> None:
         for at in random.integers(0, min(len(file), 300), 6):
             file[at] = random.integers(256)
         try:
-            recording = read_recording(bytes(file), "last" if attempt % 2 else "first")
+            recording = read_recording(bytes(file), LAST if attempt % 2 else FIRST)
         except UnusableRecording:
             continue
         assert np.isfinite(recording.samples).all()
