@@ -99,6 +99,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=os.environ.get("CONTINUO_SERVER") or DEFAULT_SERVER_URL,
         help="default: $CONTINUO_SERVER, here %(default)s",
     )
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        default=os.environ.get("CONTINUO_API_KEY"),
+        help="if the server asks for one; default: $CONTINUO_API_KEY, which other users cannot see",
+    )
     parser.add_argument("--out", metavar="PATH", help="file or directory; default: output/")
     parser.add_argument(
         "--retries", type=int, default=0, help="how often to ask a busy server again"
@@ -129,6 +135,7 @@ def generate(options: argparse.Namespace) -> Music:
     """Make the music that the command line asks for."""
     client = MusicGenClient(
         options.server,
+        api_key=options.api_key,
         retries=options.retries,
         timeouts=Timeouts(read_seconds=options.read_timeout),
     )

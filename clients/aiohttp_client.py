@@ -33,7 +33,7 @@ from clients.events import Completed, Event
 from clients.music import Music, Recording
 from clients.output_file import prepare_output
 from clients.progress_bar import ProgressBar
-from clients.request import DEFAULT_SERVER_URL, HEADERS, Fields, encode, generate_url
+from clients.request import DEFAULT_SERVER_URL, Fields, encode, generate_url, headers
 from clients.retrying import Retries
 from clients.sse import MessageParser
 from clients.timeouts import Timeouts
@@ -46,7 +46,8 @@ LARGE_MESSAGE_CHARACTERS = 2**18
 
 
 class AsyncMusicGenClient:
-    """A client of one server, used as a context. `retries`: how often to ask again when it is busy.
+    """A client of one server, used as a context. `retries`: how often to ask again when it is busy;
+    `api_key`: one of the server's, if it asks for keys.
 
     `session` takes one of your own, for a proxy, a certificate or a header; it stays open.
     """
@@ -55,12 +56,14 @@ class AsyncMusicGenClient:
         self,
         server_url: str = DEFAULT_SERVER_URL,
         *,
+        api_key: str | None = None,
         retries: int = 0,
         timeouts: Timeouts | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._server_url = server_url
         self._generate_url = generate_url(server_url)  # raises NotReachable if that is no URL
+        self._headers = headers(api_key)
         self._num_retries = retries
         self._timeouts = timeouts or Timeouts()
         self._session = session
@@ -148,7 +151,7 @@ class AsyncMusicGenClient:
         return await self._session.post(
             self._generate_url,
             data=body,
-            headers=HEADERS,
+            headers=self._headers,
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 sock_connect=self._timeouts.connect_seconds,

@@ -13,7 +13,14 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from clients import events
-from clients.errors import BadRequest, Busy, ClientError, GenerationFailed, UnexpectedAnswer
+from clients.errors import (
+    BadRequest,
+    Busy,
+    ClientError,
+    GenerationFailed,
+    KeyRefused,
+    UnexpectedAnswer,
+)
 
 EVENT_STREAM = "text/event-stream"
 LONGEST_QUOTE = 200
@@ -52,6 +59,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ClientError
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         code = _text(fields, "error") or "busy"
         return Busy(message or "the server is busy", retry_after_seconds(headers), code)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return KeyRefused(message or "the server asks for a key")
     where = f" and points to {headers['Location']}" if "Location" in headers else ""
     return UnexpectedAnswer(f"the server answered {status}{where}: {message or 'nothing more'}")
 

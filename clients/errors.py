@@ -2,6 +2,7 @@
 
 ClientError
 ├── BadRequest        the request cannot be met as it stands; names the field
+├── KeyRefused        the server asks for a key: none was sent, or a wrong one
 ├── Busy              not now: no slot is free, or the model cannot run there
 ├── NotReachable      nobody answers at that URL
 ├── ConnectionLost    the stream broke, ended early or fell silent
@@ -30,6 +31,10 @@ class BadRequest(ClientError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class KeyRefused(ClientError):
+    """The server wants a key (`api_key`), or one that may do more than this one."""
 
 
 class Busy(ClientError):

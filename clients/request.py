@@ -28,6 +28,12 @@ HEADERS = {
     "Accept-Encoding": "identity",  # a compressor between would hold events back
 }
 
+
+def headers(api_key: str | None) -> dict[str, str]:
+    """What every request carries, and the server's key if it asks for one."""
+    return HEADERS | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+
+
 Format = Literal["wav", "flac", "ogg", "mp3", "midi"]
 Level = Literal["peak", "loudness"]
 #: Fields that are sound files: the path of one, whose content is sent.

@@ -33,7 +33,7 @@ from clients.events import Completed, Event
 from clients.music import Music, Recording
 from clients.output_file import prepare_output
 from clients.progress_bar import ProgressBar
-from clients.request import DEFAULT_SERVER_URL, HEADERS, Fields, encode, generate_url
+from clients.request import DEFAULT_SERVER_URL, Fields, encode, generate_url, headers
 from clients.retrying import Retries
 from clients.sse import MessageParser
 from clients.timeouts import Timeouts
@@ -45,7 +45,8 @@ READ_BYTES = 2**16
 
 
 class MusicGenClient:
-    """A client of one server. `retries`: how often to ask again when it is busy.
+    """A client of one server. `retries`: how often to ask again when it is busy; `api_key`: one of
+    the server's, if it asks for keys.
 
     `session` takes one of your own, for a proxy, a certificate or a header.
     """
@@ -54,12 +55,14 @@ class MusicGenClient:
         self,
         server_url: str = DEFAULT_SERVER_URL,
         *,
+        api_key: str | None = None,
         retries: int = 0,
         timeouts: Timeouts | None = None,
         session: requests.Session | None = None,
     ) -> None:
         self._server_url = server_url
         self._generate_url = generate_url(server_url)  # raises NotReachable if that is no URL
+        self._headers = headers(api_key)
         self._num_retries = retries
         self._timeouts = timeouts or Timeouts()
         self._session = session or requests.Session()
@@ -121,7 +124,7 @@ class MusicGenClient:
         return self._session.post(
             self._generate_url,
             data=body,
-            headers=HEADERS,
+            headers=self._headers,
             stream=True,
             timeout=(self._timeouts.connect_seconds, self._timeouts.read_seconds),
             allow_redirects=False,  # a redirected POST would become a GET

@@ -27,8 +27,10 @@ from server.controllers import (
     musicgen_sse,
     musicgen_websocket,
     page,
+    stats,
 )
 from server.controllers.encoding import NUM_ENCODERS
+from server.controllers.keys import REFUSALS, Keys
 from server.controllers.middleware import BodyLimit, RequestId
 from server.controllers.openapi import describe
 from server.controllers.problems import ProblemBody, no_such_route
@@ -133,6 +135,7 @@ def _add_routes(
     debug, places = settings.debug, settings.waiting_places
     send_timeout_seconds = settings.send_timeout_seconds
     encoders = CapacityLimiter(NUM_ENCODERS)
+    keys = Keys(settings.api_keys, settings.admin_keys)
     counts = RequestCounts(settings.rate_limit_storage_url)
 
     def limiter(name: str) -> RateLimiter:
@@ -147,11 +150,8 @@ def _add_routes(
     )
     for router in (
         musicgen_sse.router(service, places, send_timeout_seconds, encoders, streams, debug),
-        musicgen_websocket.router(
-            service, places, send_timeout_seconds, encoders, streams, settings.cors_origins, debug
-        ),
         jobs.router(service, stored_jobs, send_timeout_seconds, limiter(jobs.DIALECT), debug),
-        lyria_jobs.router(service, stored_jobs, settings.lyria_model, lyria, debug),
+        lyria_jobs.router(service, stored_jobs, keys, settings.lyria_model, lyria, debug),
         diffrhythm_jobs.router(
             service,
             stored_jobs,
@@ -167,11 +167,25 @@ def _add_routes(
             limiter(direct_wav.DIALECT),
             debug,
         ),
-        models.router(service, settings.allow_model_admin, debug),
-        health.router(service, debug),
-        page.router(),
+        models.router(service, keys, settings.allow_model_admin, debug),
+        stats.router(service, debug),
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=keys.for_users, responses=REFUSALS)
+    for open_router in (
+        health.router(service, keys, debug),
+        page.router(),
+        musicgen_websocket.router(  # it asks for the key itself, to say so in an event
+            service,
+            keys,
+            places,
+            send_timeout_seconds,
+            encoders,
+            streams,
+            settings.cors_origins,
+            debug,
+        ),
+    ):
+        app.include_router(open_router)
     bodies = (
         musicgen_sse.GenerateMusic,
         lyria_bodies.LyriaRequest,

@@ -8,6 +8,7 @@
     │   ├── Unsupported            400  unsupported       an ability the model does not have
     │   └── TooLarge               400  too_large         can never fit, with the numbers
     ├── BodyTooLarge               413  body_too_large
+    ├── Unauthorized               401  unauthorized      no key, or a wrong one
     ├── Forbidden                  403  forbidden         a setting does not allow it; says which
     ├── NotFound                   404  not_found         nothing is known under that name
     ├── ModelBusy                  409  model_busy        it cannot be unloaded while it works
@@ -149,6 +150,13 @@ class KeyReused(ContinuoError):
 
     code = "idempotency_key_reused"
     status = 422
+
+
+class Unauthorized(ContinuoError):
+    """The server asks for a key, and none came, or a wrong one."""
+
+    code = "unauthorized"
+    status = 401
 
 
 class Forbidden(ContinuoError):

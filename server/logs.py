@@ -41,13 +41,14 @@ def configure(level: str, log_format: LogFormat, folder: Path) -> None:
     logger.configure(patcher=_add_request_id)
     _add_terminal(level, log_format)
     _add_files(level, log_format, folder)
-    logging.basicConfig(handlers=[StandardLogging()], level=level, force=True)
+    number = logger.level(level).no  # standard logging has no TRACE
+    logging.basicConfig(handlers=[StandardLogging()], level=number, force=True)
     for name in list(logging.root.manager.loggerDict):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
     for name, cap in CAPPED_LIBRARIES.items():
-        logging.getLogger(name).setLevel(max(cap, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(max(cap, number))
 
 
 class StandardLogging(logging.Handler):

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from inspect import signature
 from ipaddress import ip_address
@@ -87,7 +87,7 @@ def _serve(
     asyncio.run(_try_stores(app.state.stored_jobs))
     config = uvicorn.Config(app, log_config=None, **options)
     drain_seconds = 0.0 if settings.debug else settings.drain_seconds  # a reload is not waited for
-    server = Server(config, app.state.service, drain_seconds)
+    server = Server(config, app.state.service, drain_seconds, bool(settings.api_keys))
     try:
         server.run(sockets)
     except SystemExit:  # uvicorn has logged why it cannot listen
@@ -131,11 +131,18 @@ class Server(uvicorn.Server):
     balancer then sees refused connections instead of a 503 from /ready.
     """
 
-    def __init__(self, config: uvicorn.Config, service: GenerationService, drain_seconds: float):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: GenerationService,
+        drain_seconds: float,
+        has_keys: bool,
+    ):
         super().__init__(config)
         self.exit_code = EXIT_OK
         self._service = service
         self._drain_seconds = drain_seconds
+        self._has_keys = has_keys
         self._told_to_stop = False
         self._ending: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -167,6 +174,8 @@ class Server(uvicorn.Server):
             "/api/v1/models lists what there is",
             self._service.default_model,
         )
+        if not self._has_keys:
+            warn_if_public(self.servers[0].sockets)
 
     async def _drain(self) -> None:
         logger.info("Stopping: running streams may finish within {:g} s", self._drain_seconds)
@@ -187,3 +196,19 @@ def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
     shown = "127.0.0.1" if ip_address(host).is_unspecified else host
     return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"
+
+
+def warn_if_public(listeners: Sequence[socket.socket]) -> None:
+    """Say that whoever reaches this machine may use the server, if others can reach it."""
+    if any(map(_is_public, listeners)):
+        logger.warning(
+            "Whoever reaches this machine may use the server: API_KEYS is not set, and it listens "
+            "on more than this machine's own address"
+        )
+
+
+def _is_public(listener: socket.socket) -> bool:
+    """Whether other machines may reach it."""
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    return not ip_address(listener.getsockname()[0]).is_loopback

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
     ConfigDict,
     Field,
     JsonValue,
+    SecretStr,
     ValidationError,
 )
 from pydantic.fields import FieldInfo
@@ -39,12 +41,21 @@ def _comma_separated(value: object) -> object:
     return value
 
 
+def _sendable(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("a key must be of visible ASCII characters, or no header can carry it")
+    return key
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+Key = Annotated[SecretStr, AfterValidator(_sendable)]
+Keys = Annotated[tuple[Key, ...], BeforeValidator(_comma_separated)]
 
 
 class Settings(BaseModel):
@@ -73,6 +84,15 @@ class Settings(BaseModel):
         "origins whose pages may call the server, separated by commas; * is all",
         "CORS_ORIGINS",
         "ALLOWED_ORIGINS",
+    )
+    api_keys: Keys = _setting(
+        (), "keys that clients must send, separated by commas; unset: none is asked for", "API_KEYS"
+    )
+    admin_keys: Keys = _setting(
+        (),
+        "keys for /metrics, /api-keys/stats and the loading of models, separated by commas; "
+        "unset: as API_KEYS",
+        "ADMIN_KEYS",
     )
     debug: bool = _setting(
         False, "tell clients the type and text of internal errors; reload on code changes", "DEBUG"
@@ -210,6 +230,10 @@ class Settings(BaseModel):
         return dict(entry.split("=", 1) for entry in self.extra_models)
 
 
+#: Settings whose values are shown to nobody.
+SECRETS = frozenset({"api_keys", "admin_keys"})
+
+
 def names_of(field: FieldInfo) -> list[str]:
     """The environment names of a setting, the first being the one to use."""
     extra = field.json_schema_extra
@@ -257,9 +281,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, st
 
 def _in_words(error: ValidationError, sources: Mapping[str, str]) -> str:
     first = error.errors()[0]
-    source = sources.get(str(first["loc"][0]), str(first["loc"][0]))
+    name = str(first["loc"][0])
+    source = sources.get(name, name)
     reason = first["msg"].removeprefix("Value error, ")
-    return f"{source}={echo(first['input'])} is wrong: {reason[:1].lower()}{reason[1:]}"
+    shown = "" if name in SECRETS else f"={echo(first['input'])}"
+    return f"{source}{shown} is wrong: {reason[:1].lower()}{reason[1:]}"
 
 
 def _check_extra_models(settings: Settings) -> None:

@@ -123,6 +123,12 @@ export interface CompletedEvent {
 export type GenerationEvent =
   QueuedEvent | StartEvent | ProgressEvent | AudioEvent | WarningEvent | CompletedEvent;
 
+/**
+ * Has every request to the server at `url` carry `key`, for a server that asks for keys; null takes
+ * it back. Everybody who can read the page's script or its storage can read the key.
+ */
+export function setApiKey(url: string, key: string | null): void;
+
 export interface Options {
   signal?: AbortSignal;
 }
@@ -279,6 +285,8 @@ export class Busy extends ContinuoError {
   readonly retryAfterSeconds: number | null;
 }
 
+/** The server asks for a key: none was set, or a wrong one. */
+export class KeyRefused extends ContinuoError {}
 /** Nobody answers. */
 export class NotReachable extends ContinuoError {}
 /** The stream broke or ended early. */

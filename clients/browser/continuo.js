@@ -18,9 +18,11 @@ export {
   ConnectionLost,
   ContinuoError,
   GenerationFailed,
+  KeyRefused,
   NotReachable,
   UnexpectedAnswer,
 } from "./errors.js";
+export { setApiKey } from "./exchange.js";
 export { generate, listModels } from "./generate.js";
 export { cancelJob, followJob, jobAudio, submitJob } from "./jobs.js";
 export { Player } from "./player.js";

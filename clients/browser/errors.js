@@ -3,6 +3,7 @@
  *
  *     ContinuoError
  *     ├── BadRequest        the request cannot be met as it stands; `field` is the one to change
+ *     ├── KeyRefused        the server asks for a key: none was set, or a wrong one
  *     ├── Busy              not now; `code` says why, `retryAfterSeconds` when, if waiting helps
  *     ├── NotReachable      nobody answers
  *     ├── ConnectionLost    the stream broke or ended early
@@ -36,6 +37,7 @@ export class Busy extends ContinuoError {
   }
 }
 
+export class KeyRefused extends ContinuoError {}
 export class NotReachable extends ContinuoError {}
 export class ConnectionLost extends ContinuoError {}
 export class GenerationFailed extends ContinuoError {}
@@ -52,6 +54,7 @@ export async function errorOf(response) {
   if (status === 503 || status === 429) {
     return new Busy(body.message, { ...details, retryAfterSeconds: retryAfter(response) });
   }
+  if (status === 401) return new KeyRefused(body.message, details);
   if (status >= 500) {
     return new GenerationFailed(body.message, details);
   }

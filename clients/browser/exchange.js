@@ -16,9 +16,18 @@ export function bodyOf(fields) {
   return { body: form };
 }
 
+const keys = new Map(); // a server's address → its key
+
+/** Has every request to the server at `url`, "" for the page's own, carry `key`; null: none. */
+export function setApiKey(url, key) {
+  keys.set(url, key);
+}
+
 /** The answer to a request. Throws the errors of errors.js, or the signal's reason. */
-export async function answer(route, request) {
-  const response = await fetch(route, request).catch((error) => {
+export async function answer(url, path, { headers, ...request }) {
+  const key = keys.get(url);
+  const keyed = key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
+  const response = await fetch(url + path, { headers: keyed, ...request }).catch((error) => {
     if (request.signal?.aborted) throw error;
     throw new NotReachable("the server does not answer: is it running?", { cause: error });
   });

@@ -3,6 +3,7 @@
 import { ConnectionLost, GenerationFailed } from "./errors.js";
 import { answer, bodyOf, decodeBase64, eventOf, received } from "./exchange.js";
 
+const ROUTE = "/api/v1/generate_music";
 const MEDIA_TYPES = {
   wav: "audio/wav",
   flac: "audio/flac",
@@ -24,7 +25,7 @@ const MEDIA_TYPES = {
 export async function* generate(url, params, { signal } = {}) {
   const fields = { stream_audio: !params.normalize, ...params };
   const request = { method: "POST", ...bodyOf(fields), signal, cache: "no-store" };
-  const response = await answer(`${url}/api/v1/generate_music`, request);
+  const response = await answer(url, ROUTE, request);
   for await (const message of received(response.body, signal)) {
     const event = typed(message);
     if (event.event === "error") throw new GenerationFailed(event.message, { code: event.error });
@@ -36,7 +37,7 @@ export async function* generate(url, params, { signal } = {}) {
 
 /** The models of a server: what each can do, its settings and limits, and why one cannot run. */
 export async function listModels(url, { signal } = {}) {
-  const response = await answer(`${url}/api/v1/models`, { signal, cache: "no-store" });
+  const response = await answer(url, "/api/v1/models", { signal, cache: "no-store" });
   return (await response.json()).models;
 }
 

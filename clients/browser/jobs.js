@@ -19,12 +19,12 @@ export async function submitJob(url, params, { key, signal } = {}) {
   const { headers, body } = bodyOf(params);
   const named = key ? { ...headers, "Idempotency-Key": key } : headers;
   const request = { method: "POST", headers: named, body, signal, cache: "no-store" };
-  return (await answer(url + ROUTE, request)).json();
+  return (await answer(url, ROUTE, request)).json();
 }
 
 /** Ends a job that has not ended, and gives it as it is then. */
 export async function cancelJob(url, id, { signal } = {}) {
-  return (await answer(`${url}${ROUTE}/${id}/cancel`, { method: "POST", signal })).json();
+  return (await answer(url, `${ROUTE}/${id}/cancel`, { method: "POST", signal })).json();
 }
 
 /** The sound of a completed job as a Blob; `format` is its own, a WAV mostly, if left out. */
@@ -44,7 +44,7 @@ export async function* followJob(url, id, { signal } = {}) {
   const place = { lastEventId: "" };
   for (let tries = 1; ; tries++) {
     try {
-      for await (const event of heard(`${url}${ROUTE}/${id}/events`, place, signal)) {
+      for await (const event of heard(url, `${ROUTE}/${id}/events`, place, signal)) {
         tries = 1;
         if (!ENDS.includes(event.event)) yield event;
         else return yield await ended(url, event.job, signal);
@@ -57,9 +57,9 @@ export async function* followJob(url, id, { signal } = {}) {
   }
 }
 
-async function* heard(route, place, signal) {
+async function* heard(url, path, place, signal) {
   const headers = place.lastEventId ? { "Last-Event-ID": place.lastEventId } : {};
-  const response = await answer(route, { headers, signal, cache: "no-store" });
+  const response = await answer(url, path, { headers, signal, cache: "no-store" });
   for await (const message of received(response.body, signal)) {
     place.lastEventId = message.id;
     yield eventOf(message);
@@ -70,7 +70,7 @@ async function ended(url, job, signal) {
   if (job.state !== "completed") {
     throw new GenerationFailed(job.error.message, { code: job.error.code });
   }
-  const blobOf = async (path) => (await answer(url + path, { signal, cache: "no-store" })).blob();
+  const blobOf = async (path) => (await answer(url, path, { signal, cache: "no-store" })).blob();
   const stems = job.files.filter(({ take, stem }) => take === 0 && stem !== null);
   return {
     event: "completed",

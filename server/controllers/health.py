@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from server import __version__
-from server.controllers.problems import as_json, route_class
+from server.controllers.keys import Keys
+from server.controllers.problems import ErrorBody, as_json, route_class
 from server.metrics import CONTENT_TYPE
 from server.models.registry import Phase
 from server.service.generation import GenerationService
@@ -36,8 +37,9 @@ class ReadyBody(BaseModel):
     memory_bytes: int = Field(description="held by the model, or set aside for its load")
 
 
-def router(service: GenerationService, debug: bool) -> APIRouter:
-    """The routes."""
+def router(service: GenerationService, keys: Keys, debug: bool) -> APIRouter:
+    """The routes. Those that say how the server is are open: who starts and stops it, or sends it
+    traffic, has no key."""
     routes = APIRouter(route_class=route_class(as_json, debug), tags=["operations"])
 
     @routes.get("/health")
@@ -62,7 +64,14 @@ def router(service: GenerationService, debug: bool) -> APIRouter:
         )
 
     @routes.get(
-        "/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}}
+        "/metrics",
+        dependencies=keys.for_admins,
+        response_class=Response,
+        responses={
+            200: {"content": {CONTENT_TYPE: {}}},
+            401: {"model": ErrorBody, "description": "The server asks for a key, and none came"},
+            403: {"model": ErrorBody, "description": "It needs a key of ADMIN_KEYS"},
+        },
     )
     async def metrics() -> Response:
         """Give every metric in the Prometheus text format."""

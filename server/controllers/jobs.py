@@ -27,7 +27,7 @@ from server.controllers.musicgen_sse import (
 from server.controllers.problems import as_problem, route_class
 from server.controllers.rate_limits import RateLimiter
 from server.controllers.recordings import RecordingReader
-from server.errors import BadRequest, ContinuoError, Refused
+from server.errors import BadRequest, ContinuoError, Refused, Unauthorized
 from server.events import State
 from server.generation import GenerationRequest
 from server.service.generation import GenerationService
@@ -54,7 +54,7 @@ def router(
     """The routes."""
 
     def problem(error: ContinuoError) -> Response:
-        if isinstance(error, BadRequest | Refused):
+        if isinstance(error, BadRequest | Refused | Unauthorized):
             service.metrics.requests.labels(DIALECT, "", error.code).inc()
         return as_problem(error, WIRE_NAMES)
 

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from server.audio.formats import FORMATS
 from server.controllers.bodies import read_json, validate
+from server.controllers.keys import Keys
 from server.controllers.lyria_bodies import (
     MUSICAL,
     FaultsBody,
@@ -40,6 +41,8 @@ MEDIA_TYPE = FORMATS["wav"].media_type
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 MEANINGS = {
     400: "`Range` cannot be read",
+    401: "The server asks for a key, and none came, or a wrong one",
+    403: "It needs a key of ADMIN_KEYS",
     404: "No such job",
     409: "Not ready yet",
     410: "Expired, or it failed",
@@ -77,7 +80,12 @@ def as_faults(error: ContinuoError) -> JSONResponse:
 
 
 def router(
-    service: GenerationService, jobs: StoredJobs, model: str, limiter: RateLimiter, debug: bool
+    service: GenerationService,
+    jobs: StoredJobs,
+    keys: Keys,
+    model: str,
+    limiter: RateLimiter,
+    debug: bool,
 ) -> APIRouter:
     """The routes; `model` serves them."""
 
@@ -124,7 +132,7 @@ def router(
             path = await jobs.derived(stored, ".48000-stereo.wav", make)
         return FileResponse(path, media_type=MEDIA_TYPE, filename=f"{stored.id}.wav")
 
-    @routes.get("/api-keys/stats")
+    @routes.get("/api-keys/stats", dependencies=keys.for_admins, responses=problems(401, 403))
     async def key_stats() -> KeyStats:
         """Say how upstream keys are used, without naming them."""
         return KeyStats()

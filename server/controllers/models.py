@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from server.audio.formats import FORMATS
+from server.controllers.keys import Keys
 from server.controllers.problems import ErrorBody, as_json, route_class
 from server.errors import Forbidden, NotFound, Unavailable, UnknownModel
 from server.models.base import Control, ModelInfo
@@ -88,13 +89,17 @@ class ModelsBody(BaseModel):
 
 
 ADMIN_ERRORS: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorBody, "description": "ALLOW_MODEL_ADMIN is not set"},
+    401: {"model": ErrorBody, "description": "The server asks for a key, and none came"},
+    403: {
+        "model": ErrorBody,
+        "description": "ALLOW_MODEL_ADMIN is not set, or the key is a user's",
+    },
     404: {"model": ErrorBody, "description": "No such model on this server"},
     500: {"model": ErrorBody, "description": "A fault of the server; the log has the request id"},
 }
 
 
-def router(service: GenerationService, allow_admin: bool, debug: bool) -> APIRouter:
+def router(service: GenerationService, keys: Keys, allow_admin: bool, debug: bool) -> APIRouter:
     """The routes; `allow_admin` is the setting ALLOW_MODEL_ADMIN."""
     routes = APIRouter(route_class=route_class(as_json, debug), tags=["models"])
 
@@ -107,6 +112,7 @@ def router(service: GenerationService, allow_admin: bool, debug: bool) -> APIRou
     @routes.post(
         "/api/v1/models/{name:path}/load",
         status_code=202,
+        dependencies=keys.for_admins,
         responses={
             **ADMIN_ERRORS,
             200: {"model": ModelBody, "description": "It is loaded"},
@@ -122,6 +128,7 @@ def router(service: GenerationService, allow_admin: bool, debug: bool) -> APIRou
     @routes.post(
         "/api/v1/models/{name:path}/unload",
         status_code=202,
+        dependencies=keys.for_admins,
         responses={
             **ADMIN_ERRORS,
             200: {"model": ModelBody, "description": "It is unloaded"},

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from starlette.types import Message
 
 from server.controllers.bodies import parse_json, validate
+from server.controllers.keys import Keys
 from server.controllers.musicgen_messages import EMPTY_AUDIO, Messages, event_json
 from server.controllers.musicgen_sse import (
     ROUTE,
@@ -106,6 +107,7 @@ class Conversation:
         self,
         socket: WebSocket,
         service: GenerationService,
+        keys: Keys,
         waiting_places: int,
         send_timeout_seconds: float,
         encoders: CapacityLimiter,
@@ -115,6 +117,7 @@ class Conversation:
     ) -> None:
         self._socket = socket
         self._service = service
+        self._keys = keys
         self._waiting_places = waiting_places
         self._send_timeout_seconds = send_timeout_seconds
         self._encoders = encoders
@@ -126,6 +129,7 @@ class Conversation:
     async def hold(self) -> None:
         """Answer until the client closes, stops reading, or says what cannot be met."""
         try:
+            await self._keys.user(self._socket)
             while True:
                 wish = said(await self._inbox.next())
                 if wish != CANCEL:  # nothing runs: it came too late
@@ -199,6 +203,7 @@ def may_call(socket: WebSocket, origins: Sequence[str]) -> bool:
 
 def router(
     service: GenerationService,
+    keys: Keys,
     waiting_places: int,
     send_timeout_seconds: float,
     encoders: CapacityLimiter,
@@ -219,6 +224,7 @@ def router(
         talk = Conversation(
             socket,
             service,
+            keys,
             waiting_places,
             send_timeout_seconds,
             encoders,

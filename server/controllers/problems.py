@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from server.errors import BadRequest, ContinuoError, Refused, echo
+from server.errors import BadRequest, ContinuoError, Refused, Unauthorized, echo
 from server.logs import request_id
 
 #: For the log only, as nginx writes it: the client left before it had sent its request.
@@ -48,7 +48,7 @@ def as_json(error: ContinuoError, names: Mapping[str, str] | None = None) -> JSO
         message=error.message,
         field=error.field if isinstance(error, BadRequest) else None,
     )
-    return JSONResponse(body.model_dump(), error.status, headers=retry_header(error))
+    return JSONResponse(body.model_dump(), error.status, headers=headers_of(error))
 
 
 class ProblemBody(BaseModel):
@@ -78,7 +78,7 @@ def as_problem(error: ContinuoError, names: Mapping[str, str] | None = None) -> 
         field=error.field if isinstance(error, BadRequest) else None,
     )
     media_type = "application/problem+json"
-    return JSONResponse(body.model_dump(), status, retry_header(error), media_type)
+    return JSONResponse(body.model_dump(), status, headers_of(error), media_type)
 
 
 class DetailBody(BaseModel):
@@ -94,12 +94,15 @@ def as_detail(
     """`{"detail": text}`."""
     status = bad_request_status if isinstance(error, BadRequest) else error.status
     body = DetailBody(detail=said(error, debug))
-    return JSONResponse(body.model_dump(), status, headers=retry_header(error))
+    return JSONResponse(body.model_dump(), status, headers=headers_of(error))
 
 
-def retry_header(error: ContinuoError) -> dict[str, str]:
+def headers_of(error: ContinuoError) -> dict[str, str]:
+    """What HTTP says of the error beside its status."""
     if isinstance(error, Refused) and error.retry_after_seconds is not None:
         return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
     return {}
 
 

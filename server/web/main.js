@@ -2,6 +2,7 @@
 
 import { listModels } from "/client/continuo.js";
 import { createDownloads } from "./downloads.js";
+import { createKeyring } from "./key.js";
 import { mountKeyboard } from "./keyboard.js";
 import { createLibrary } from "./library.js";
 import { createPlayback } from "./playback.js";
@@ -23,9 +24,10 @@ const byId = (id) => document.getElementById(id);
 const store = createStore(INITIAL_STATE);
 const announce = createAnnouncer(byId("announcer"));
 const toast = createToasts(byId("toasts"));
+const keyed = createKeyring(document.body);
 const library = createLibrary(store);
 const playback = createPlayback(store, library.soundOf);
-const studio = createStudio({ store, playback, library, announce });
+const studio = createStudio({ store, playback, library, announce, keyed });
 const downloads = createDownloads({ store, library, announce });
 
 /** Everything a view may ask for. */
@@ -90,7 +92,7 @@ const actions = {
 
 async function loadModels() {
   try {
-    const models = await listModels("");
+    const models = await keyed(() => listModels(""));
     const isNew = JSON.stringify(models) !== JSON.stringify(store.state.models);
     store.set({ modelsProblem: null, ...(isNew ? { models } : {}) });
   } catch (error) {

@@ -5,6 +5,7 @@ import {
   Busy,
   ConnectionLost,
   GenerationFailed,
+  KeyRefused,
   NotReachable,
 } from "/client/continuo.js";
 
@@ -22,6 +23,9 @@ export function inWords(error) {
     return problem("The server cannot make this", sentence(error.message), false, error.field);
   }
   if (error instanceof Busy) return busy(error);
+  if (error instanceof KeyRefused) {
+    return problem("This server asks for a key", sentence(error.message), true);
+  }
   if (error instanceof NotReachable) {
     return problem("The server does not answer", "Is it running, and are you connected?", true);
   }

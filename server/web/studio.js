@@ -7,7 +7,7 @@ import { Reception } from "./reception.js";
 import { patchTake } from "./store.js";
 import { newTake, paramsOf, randomSeed, seedAt } from "./take.js";
 
-export function createStudio({ store, playback, library, announce }) {
+export function createStudio({ store, playback, library, announce, keyed }) {
   let stopping = new AbortController();
 
   /** Make `numTakes` takes of `settings`; without a seed, with one drawn now. */
@@ -97,7 +97,8 @@ export function createStudio({ store, playback, library, announce }) {
   async function submitted(take) {
     patchTake(store, take.id, { status: "starting", problem: null });
     try {
-      const { id: jobId } = await submitJob("", paramsOf(take.settings), { key: take.key });
+      const params = paramsOf(take.settings);
+      const { id: jobId } = await keyed(() => submitJob("", params, { key: take.key }));
       patchTake(store, take.id, { jobId });
       remember(store.state.takes[take.id]);
       return jobId;

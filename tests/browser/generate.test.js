@@ -9,8 +9,10 @@ import {
   ConnectionLost,
   GenerationFailed,
   generate,
+  KeyRefused,
   listModels,
   NotReachable,
+  setApiKey,
   UnexpectedAnswer,
 } from "../../clients/browser/continuo.js";
 
@@ -64,6 +66,31 @@ test("asks for streamed sound, with the fields as they are", async () => {
   await collected({ description: "lofi", duration: 3, seed: 7 });
   const body = { stream_audio: true, description: "lofi", duration: 3, seed: 7 };
   assert.deepEqual(seen, { method: "POST", path: "/api/v1/generate_music", body });
+});
+
+test("a server's key goes to that server, until it is taken back", async () => {
+  const seen = [];
+  answer = (request, body, response) => {
+    seen.push([request.headers.authorization, request.headers["content-type"]]);
+    response.end(message({ event: "completed", audio: "", format: "wav" }));
+  };
+  setApiKey("http://127.0.0.1:1", "another server's");
+  await collected();
+  setApiKey(url, "the-key");
+  await collected();
+  setApiKey(url, null);
+  await collected();
+  const type = "application/json";
+  assert.deepEqual(seen, [[undefined, type], ["Bearer the-key", type], [undefined, type]]);
+});
+
+test("a 401 is a key that is refused", async () => {
+  refuse(401, JSON.stringify({ error: "unauthorized", message: "this server asks for a key" }));
+  await assert.rejects(collected(), (error) => {
+    assert.ok(error instanceof KeyRefused);
+    assert.equal(error.message, "this server asks for a key");
+    return true;
+  });
 });
 
 test("sound and files are decoded, all else stays", async () => {

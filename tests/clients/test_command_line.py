@@ -14,6 +14,7 @@ import pytest
 
 from tests.clients.dialect_server import Exchange, Script, serving
 from tests.clients.scripts import SOUND, busy, whole_song, work
+from tests.live import live
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX signals and terminals", allow_module_level=True)
@@ -114,6 +115,14 @@ def test_json_lines_and_the_server_from_the_environment(tmp_path: Path) -> None:
     assert lines[4]["num_bytes"] == 4
     assert lines[-2] == {"event": "completed", "seed": 42, "num_bytes": len(SOUND)}
     assert (tmp_path / lines[-1]["path"]).read_bytes() == SOUND
+
+
+def test_the_key_comes_from_the_environment_or_the_command_line(tmp_path: Path) -> None:
+    with live(api_keys="good-key") as server:
+        address = ("--server", server.url)
+        assert "asks for a key" in run(tmp_path, "rain", *address).stderr
+        assert run(tmp_path, "rain", *address, CONTINUO_API_KEY="good-key").returncode == 0
+        assert run(tmp_path, "rain", *address, "--api-key", "good-key").returncode == 0
 
 
 def refuse(exchange: Exchange) -> None:

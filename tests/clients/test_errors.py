@@ -17,6 +17,7 @@ from clients.errors import (
     Busy,
     ConnectionLost,
     GenerationFailed,
+    KeyRefused,
     NotReachable,
     UnexpectedAnswer,
 )
@@ -24,6 +25,7 @@ from clients.timeouts import Timeouts
 from tests.clients.both_clients import Caller
 from tests.clients.dialect_server import Exchange, Script, serving
 from tests.clients.scripts import busy, completed, whole_song
+from tests.live import live
 
 
 def test_400_names_the_field(caller: Caller) -> None:
@@ -33,6 +35,22 @@ def test_400_names_the_field(caller: Caller) -> None:
         caller.generate(server.url, "rain", duration=99)
     assert caught.value.field == "duration"
     assert not any(Path("output").iterdir())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_refused(caller: Caller, status: int) -> None:
+    body = {"error": "unauthorized", "message": "this server asks for a key", "field": None}
+    script: Script = lambda exchange: exchange.refuse(status, body)  # noqa: E731
+    with serving(script) as server, pytest.raises(KeyRefused, match="asks for a key"):
+        caller.generate(server.url, "rain")
+
+
+def test_a_key_is_sent(caller: Caller) -> None:
+    with live(api_keys="good-key") as server:
+        with pytest.raises(KeyRefused):
+            caller.stream(server.url)
+        events_seen = caller.stream(server.url, api_key="good-key")
+    assert isinstance(events_seen[-1][1], events.Completed)
 
 
 def test_503_says_when_to_come_back(caller: Caller) -> None:
