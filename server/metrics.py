@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from server import __version__
@@ -87,6 +96,9 @@ class Metrics:
         self.wait_seconds = self._histogram(
             "continuo_wait_seconds", "From arrival to a slot", SECONDS
         )
+        self.first_event_seconds = self._histogram(
+            "continuo_first_event_seconds", "From arrival to the first event of any kind", QUICK
+        )
         self.first_audio_seconds = self._histogram(
             "continuo_first_audio_seconds", "From arrival to the first sound made", SECONDS
         )
@@ -129,6 +141,17 @@ class Metrics:
             ["model"],
             registry=registry,
         )
+        self.device_memory = Gauge(
+            "continuo_device_memory_bytes",
+            "Memory of the device that models run on; NaN before a GPU was used",
+            registry=registry,
+        )
+        self.device_memory_free = Gauge(
+            "continuo_device_memory_free_bytes",
+            "What models could take of it now",
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
         Gauge("continuo_info", "Which version runs", ["version"], registry=registry).labels(
             __version__
         ).set(1)
@@ -137,5 +160,36 @@ class Metrics:
         """All of them in the Prometheus text format."""
         return generate_latest(self.registry)
 
+    def num_requests(self, model: str | None = None) -> dict[str, int]:
+        """By outcome, of all models or of one."""
+        counts: Counts[str] = Counts()
+        for labels, value in _samples(self.requests, "_total", model):
+            counts[labels["outcome"]] += int(value)
+        return dict(counts)
+
+    def total(self, metric: MetricWrapperBase, model: str | None = None) -> float:
+        """Of a counter or gauge, of all models or of one."""
+        ending = "_total" if isinstance(metric, Counter) else ""
+        return sum(value for _, value in _samples(metric, ending, model))
+
+    def mean(self, histogram: Histogram, model: str) -> float | None:
+        """Of what was observed; None if nothing was."""
+        count, total = (
+            sum(value for _, value in _samples(histogram, ending, model))
+            for ending in ("_count", "_sum")
+        )
+        return round(total / count, 4) if count else None
+
     def _histogram(self, name: str, help: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, help, ["model"], registry=self.registry, buckets=buckets)
+
+
+def _samples(
+    metric: MetricWrapperBase, ending: str, model: str | None
+) -> Iterator[tuple[Mapping[str, str], float]]:
+    """Labels and value of each sample of that name, of all models or of one."""
+    for family in metric.collect():
+        for sample in family.samples:
+            is_of_model = model is None or sample.labels.get("model") == model
+            if sample.name == family.name + ending and is_of_model:
+                yield sample.labels, sample.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from math import nan
 from pathlib import Path
 from types import ModuleType
 
@@ -24,8 +25,8 @@ class DeviceMemory:
 
     def __init__(self, device: str, budget_bytes: int | None) -> None:
         self.budget_bytes = budget_bytes
-        torch_knows = may_have_gpu(device) and find_spec("torch") is not None
-        self.known = budget_bytes is not None or not torch_knows
+        self._may_be_cuda = may_have_gpu(device) and find_spec("torch") is not None
+        self.known = budget_bytes is not None or not self._may_be_cuda
         self._cuda: ModuleType | None = None
 
     def learn(self) -> None:
@@ -35,6 +36,7 @@ class DeviceMemory:
         if torch.cuda.is_available():
             torch.cuda.mem_get_info()
             self._cuda = torch.cuda
+        self._may_be_cuda = self._cuda is not None
         self.known = True
 
     def limit_bytes(self, held_bytes: int) -> int:
@@ -42,6 +44,17 @@ class DeviceMemory:
         if self.budget_bytes is not None:
             return self.budget_bytes
         return held_bytes + self._free_bytes()
+
+    def free_and_total_bytes(self) -> tuple[float, float]:
+        """What models could take now, and what the device has; NaN while only torch would know, and
+        nothing has imported it."""
+        if self._cuda is None and self._may_be_cuda:
+            torch = sys.modules.get("torch")
+            if torch is None or not torch.cuda.is_initialized():
+                return nan, nan
+            self._cuda = torch.cuda
+        total = total_bytes() if self._cuda is None else self._cuda.mem_get_info()[1]
+        return self._free_bytes(), total
 
     def _free_bytes(self) -> int:
         if self._cuda is None:
@@ -69,6 +82,15 @@ def free_bytes(container: Path = CONTAINER) -> int:
         return free
     cached = int(statistics.get("inactive_file", 0))  # files that the system may forget
     return min(free, max(0, allowed - used + cached))
+
+
+def total_bytes(container: Path = CONTAINER) -> int:
+    """Main memory of this machine, or of this container."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int((container / "memory.max").read_text()))
+    except (OSError, ValueError):  # no such file, or "max"
+        return total
 
 
 def in_words(num_bytes: int) -> str:

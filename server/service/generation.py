@@ -28,7 +28,7 @@ from server.service.admission import Ticket, WaitingRoom
 from server.service.jobs import Job
 from server.service.limits import resolve
 from server.service.loading import RETRY_SECONDS, Loader
-from server.service.readings import watch
+from server.service.readings import watch, watch_memory
 from server.service.takes import perform
 
 QUEUE_TICK_SECONDS = 1.0
@@ -64,6 +64,8 @@ class GenerationService:
         self.registry = registry
         self.metrics = metrics
         self.loader = Loader(registry, memory, metrics, self.room, self._fail_waiting)
+        watch_memory(metrics, memory)
+        self.started_at = time.monotonic()
         self.default_model = default_model
         self.standing = Standing.SERVING
         #: Called once when only a restart of the process can help.
@@ -99,6 +101,11 @@ class GenerationService:
         if pending:
             await asyncio.wait(pending, timeout=FLUSH_SECONDS)
         await self.loader.close()
+
+    @property
+    def num_jobs(self) -> int:
+        """How many have a place, or an owner who still reads."""
+        return len(self._jobs | self._pumps.keys())
 
     def room(self, entry: Entry) -> WaitingRoom:
         """The waiting room before a model."""
@@ -218,6 +225,7 @@ class GenerationService:
 
     def _measure(self, job: Job) -> None:
         name, metrics = job.info.name, self.metrics
+        metrics.first_event_seconds.labels(name).observe(job.log.first_at - job.created_at)
         if job.first_audio_at is not None:
             metrics.first_audio_seconds.labels(name).observe(job.first_audio_at - job.created_at)
         if job.state is State.COMPLETED and job.started_at is not None:

@@ -50,6 +50,8 @@ class EventLog:
     """Events in order, read by position: any number of readers, each at its own pace."""
 
     def __init__(self) -> None:
+        #: When its first event came.
+        self.first_at = 0.0
         self._events: list[Event] = []
         self._closed = False
         self._grown = asyncio.Event()
@@ -58,6 +60,7 @@ class EventLog:
         return len(self._events)
 
     def append(self, event: Event, last: bool = False) -> None:
+        self.first_at = self.first_at or time.monotonic()
         self._events.append(event)
         self._closed = last
         self._grown.set()

@@ -21,7 +21,7 @@ def readiness(service: GenerationService) -> tuple[Readiness, str]:
     if service.standing is Standing.BROKEN:
         return "broken", "a model is broken; the process is restarting"
     if service.standing is Standing.DRAINING:
-        return "draining", "the server is stopping and takes no new work"
+        return "draining", f"the server is stopping; {service.num_jobs} still at work"
     if entry.phase is Phase.READY:
         return "ready", f"{entry.name} is loaded and warm"
     if entry.phase is Phase.LOADING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.metrics import Metrics
+from server.models.memory import DeviceMemory
 from server.models.registry import Entry
 from server.service.admission import WaitingRoom
 
@@ -18,3 +19,9 @@ def watch(metrics: Metrics, entry: Entry, room: WaitingRoom) -> None:
     metrics.batch_size.labels(name).set_function(lambda: entry.model.workload().batch_size)
     metrics.decode_steps.read(name, lambda: entry.model.workload().num_steps)
     metrics.tokens.read(name, lambda: entry.model.workload().num_tokens)
+
+
+def watch_memory(metrics: Metrics, memory: DeviceMemory) -> None:
+    """Let `metrics` read what memory there is."""
+    metrics.device_memory.set_function(lambda: memory.free_and_total_bytes()[1])
+    metrics.device_memory_free.set_function(lambda: memory.free_and_total_bytes()[0])

@@ -58,6 +58,33 @@ def test_metrics_count_what_happened() -> None:
         assert server.metric('continuo_slots_used{model="ticking"}') == 0
 
 
+def test_stats_say_how_the_server_is_doing() -> None:
+    with live(waiting_places=1) as server:
+        server.events(description="x", duration=3)
+        server.events(description="explode", duration=3)
+        server.post(description="x", top_p=7)
+        answer = httpx.get(server.url + "/api/v1/stats")
+        stats = answer.json()
+        assert (stats["status"], stats["jobs"]) == ("ready", 0)
+        assert stats["requests"] == {"completed": 1, "failed": 1, "bad_request": 1}
+        assert [model["name"] for model in stats["models"]] == ["ticking"]
+        ticking = stats["models"][0]
+        assert ticking["requests"] == {"completed": 1, "failed": 1}
+        assert (ticking["audio_seconds"], ticking["slots"], ticking["slots_used"]) == (3, 1, 0)
+        assert 0 <= ticking["mean_wait_seconds"] < ticking["mean_first_audio_seconds"] < 10
+        assert ticking["mean_realtime_factor"] > 0
+        assert answer.text.count("\n") > 20  # for people
+        assert 'continuo_slots{model="sketch"}' not in httpx.get(server.url + "/metrics").text
+
+
+def test_metrics_tell_of_the_machine(server: Live) -> None:
+    server.events(description="x", duration=1)
+    assert server.metric('continuo_first_event_seconds_count{model="ticking"}') >= 1
+    total, free = (server.metric(f"continuo_device_memory{end}_bytes ") for end in ("", "_free"))
+    assert 2**28 < free < total < 2**48
+    assert server.metric("process_resident_memory_bytes ") > 2**24
+
+
 def test_models_say_what_they_are_and_what_is_missing(server: Live) -> None:
     models = httpx.get(server.url + "/api/v1/models").json()["models"]
     by_name = {model["name"]: model for model in models}

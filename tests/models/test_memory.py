@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from math import isnan
 from pathlib import Path
 
 import psutil
@@ -47,6 +49,19 @@ def test_where_torch_finds_no_gpu_it_is_main_memory(monkeypatch: pytest.MonkeyPa
     asked.learn()
     assert asked.known
     assert asked.limit_bytes(0) > 0
+
+
+def test_what_there_is_of_main_memory() -> None:
+    free, total = DeviceMemory("cpu", 5).free_and_total_bytes()
+    assert 0 < free < total <= psutil.virtual_memory().total
+
+
+def test_of_a_gpu_nothing_is_said_before_torch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "find_spec", lambda name: name)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    free, total = DeviceMemory("cuda", 5).free_and_total_bytes()
+    assert isnan(free)
+    assert isnan(total)
 
 
 def container(folder: Path, allowed: str, used: int, cached: int = 0) -> Path:
