@@ -30,7 +30,7 @@ from server.controllers import (
     stats,
 )
 from server.controllers.encoding import NUM_ENCODERS
-from server.controllers.keys import REFUSALS, Keys
+from server.controllers.keys import Keys
 from server.controllers.middleware import BodyLimit, RequestId
 from server.controllers.openapi import describe
 from server.controllers.problems import ProblemBody, no_such_route
@@ -170,7 +170,7 @@ def _add_routes(
         models.router(service, keys, settings.allow_model_admin, debug),
         stats.router(service, debug),
     ):
-        app.include_router(router, dependencies=keys.for_users, responses=REFUSALS)
+        app.include_router(router, dependencies=keys.for_users, responses=keys.refusals)
     for open_router in (
         health.router(service, keys, debug),
         page.router(),

@@ -19,7 +19,7 @@ import uvicorn
 from loguru import logger
 from uvicorn.supervisors import ChangeReload
 
-from server import __version__, logs
+from server import __version__, logs, tracing
 from server.app import create_app
 from server.controllers.rate_limits import UnusableRateLimitStore
 from server.errors import UnknownModel
@@ -76,6 +76,7 @@ def _serve(
     settings: Settings, options: dict[str, Any], sockets: list[socket.socket] | None = None
 ) -> int:
     logs.configure(settings.log_level, settings.log_format, settings.log_dir)
+    _configure_traces(settings.trace_url)
     try:
         app = create_app(settings)
     except UnknownModel as error:
@@ -94,7 +95,18 @@ def _serve(
         place = f"{options['host']} port {options['port']}"
         hint = "if it is taken, choose another with --port (API_PORT)"
         raise WrongSetting(f"cannot listen on {place}; {hint}") from None
+    tracing.close()
     return server.exit_code
+
+
+def _configure_traces(url: str) -> None:
+    try:
+        if url:
+            tracing.configure(url)
+    except ImportError:
+        raise WrongSetting(
+            'OTEL_EXPORTER_OTLP_ENDPOINT needs OpenTelemetry: pip install "continuo[tracing]"'
+        ) from None
 
 
 async def _try_stores(stored_jobs: StoredJobs) -> None:

@@ -94,6 +94,12 @@ class Settings(BaseModel):
         "unset: as API_KEYS",
         "ADMIN_KEYS",
     )
+    trace_url: str = _setting(
+        "",
+        "where traces are sent, by OTLP over HTTP; unset: there are none",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^(https?://\S+)?$",
+    )
     debug: bool = _setting(
         False, "tell clients the type and text of internal errors; reload on code changes", "DEBUG"
     )

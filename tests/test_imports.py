@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "server"
-LEAVES = {"server.generation", "server.events", "server.errors", "server.metrics", "server.logs"}
+LEAVES = {
+    f"server.{word}" for word in ("generation", "events", "errors", "metrics", "logs", "tracing")
+}
 #: Part of the server → the parts it may import, besides the leaves and itself.
 MAY_IMPORT = {
     "audio": set(),

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from server import tracing
+
 #: Whole files encoded at once; more would only take turns on the cores.
 NUM_ENCODERS = 2
 
@@ -19,8 +21,9 @@ async def stoppable(work: Callable[[Callable[[], bool]], T], encoders: CapacityL
     """`work(stopped)` on a thread. A client that leaves meanwhile stops it."""
     left = threading.Event()
     try:
-        return await to_thread.run_sync(
-            partial(work, left.is_set), abandon_on_cancel=True, limiter=encoders
-        )
+        with tracing.span("encode"):
+            return await to_thread.run_sync(
+                partial(work, left.is_set), abandon_on_cancel=True, limiter=encoders
+            )
     finally:
         left.set()

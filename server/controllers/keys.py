@@ -43,6 +43,11 @@ class Keys:
         return [Depends(self.user), *DESCRIBED] if self._users else []
 
     @property
+    def refusals(self) -> dict[int | str, dict[str, Any]]:
+        """What the interface description says of routes that only users may call."""
+        return REFUSALS if self._users else {}
+
+    @property
     def for_admins(self) -> list[Dependency]:
         """The dependencies of routes that only admins may call."""
         return [Depends(self.admin), *DESCRIBED] if self._users or self._admins else []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import quote
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server import tracing
 from server.errors import BodyTooLarge
 from server.logs import request_id
 
@@ -46,7 +48,9 @@ class RequestId:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_named)
+            with _span(scope, name) as note:
+                await self.app(scope, receive, send_named)
+                note(_outcome(scope, status))
         finally:
             _log(scope, status, time.monotonic() - begun)
             request_id.reset(token)
@@ -55,8 +59,27 @@ class RequestId:
 def _log(scope: Scope, status: int, seconds: float) -> None:
     level = "DEBUG" if scope["path"] in QUIET_PATHS else "INFO"
     path = quote(scope["path"])  # no line breaks of the caller's in our log
-    method = scope.get("method", "WebSocket")
-    logger.log(level, "{} {} {} {:.3f} s", method, path, status or "no answer", seconds)
+    logger.log(level, "{} {} {} {:.3f} s", _method(scope), path, status or "no answer", seconds)
+
+
+def _span(scope: Scope, name: str) -> AbstractContextManager[tracing.Note]:
+    """What is asked every few seconds is no more worth a trace than a line."""
+    if scope["path"] in QUIET_PATHS:
+        return nullcontext(lambda more: None)
+    within = tracing.arrived(Headers(scope=scope))
+    attributes = {"http.request.method": _method(scope), "continuo.request_id": name}
+    return tracing.span(_method(scope), attributes, within)
+
+
+def _outcome(scope: Scope, status: int) -> dict[str, str | int]:
+    """By the route's pattern: names of spans should be few."""
+    route = str(getattr(scope.get("route"), "path", "unknown"))
+    name = f"{_method(scope)} {route}"
+    return {"name": name, "http.route": route, "http.response.status_code": status}
+
+
+def _method(scope: Scope) -> str:
+    return str(scope.get("method", "WebSocket"))
 
 
 class BodyLimit:

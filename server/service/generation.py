@@ -10,6 +10,7 @@ from enum import Enum
 
 from loguru import logger
 
+from server import tracing
 from server.errors import (
     Busy,
     ContinuoError,
@@ -21,6 +22,7 @@ from server.errors import (
 )
 from server.events import Cancelled, Completed, Failed, Outcome, State
 from server.generation import GenerationRequest
+from server.logs import request_id
 from server.metrics import Metrics
 from server.models.memory import DeviceMemory
 from server.models.registry import Entry, Phase, Registry
@@ -173,23 +175,31 @@ class GenerationService:
         self._note_idle()
 
     async def _pump(self, job: Job, entry: Entry) -> None:
-        outcome: Outcome
+        said = {"continuo.job_id": job.id, "continuo.request_id": request_id.get()}
+        said |= {"continuo.dialect": job.dialect, "continuo.model": job.info.name}
+        with tracing.span("job", said) as note:
+            job.trace = tracing.here()
+            outcome = await self._run(job, entry)
+            note({"continuo.outcome": type(outcome).__name__.lower()})
+        self._finish(job, outcome)
+
+    async def _run(self, job: Job, entry: Entry) -> Outcome:
         try:
-            await self._wait_for_slot(job, entry)
+            with tracing.span("queue"):
+                await self._wait_for_slot(job, entry)
             model = entry.model
             job.start(model.info, dict(model.interpret(job.request)))
             await perform(job, model)
-            outcome = Completed()
             job.ticket.record_speed()
+            return Completed()
         except asyncio.CancelledError:
-            outcome = Cancelled(job.cancel_reason or "the server is stopping")
+            return Cancelled(job.cancel_reason or "the server is stopping")
         except ContinuoError as error:
-            outcome = Failed(error)
+            return Failed(error)
         except Exception as cause:
             failure = GenerationError("the model failed; the server's log says why")
             failure.__cause__ = cause
-            outcome = Failed(failure)
-        self._finish(job, outcome)
+            return Failed(failure)
 
     async def _wait_for_slot(self, job: Job, entry: Entry) -> None:
         told: tuple[int, float | None, str] | None = None

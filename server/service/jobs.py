@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from server.generation import GenerationRequest
 from server.models.base import ModelInfo
 from server.service.admission import Ticket
 from server.service.pacing import Pacer
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 #: Progress closer together than this tells nobody anything.
 PROGRESS_INTERVAL_SECONDS = 0.05
@@ -120,6 +124,8 @@ class Job:
         self.cancelled_at: float | None = None
         self.cancel_reason = ""
         self.delivered = False
+        #: The trace of the work, for what is still to be done with its outcome.
+        self.trace: Context | None = None
         self._pacers = [Pacer(request.num_seconds) for _ in range(request.num_takes)]
         self._percents = [0.0] * request.num_takes
         self._percent = 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import replace
 from math import ceil, inf
 from typing import TypeVar
@@ -16,6 +17,7 @@ from typing import TypeVar
 from anyio import to_thread
 from loguru import logger
 
+from server import tracing
 from server.errors import (
     ContinuoError,
     Draining,
@@ -91,7 +93,8 @@ class StoredRuns:
         """Jobs of that model may have come."""
         if model not in self._new:
             self._new[model] = Bell()
-            self._begin(self._feed(model))
+            # Not in the context of the request that happened to wake it: it works for all.
+            Context().run(self._begin, self._feed(model))
         self._new[model].ring()
 
     def up_to_date(self, stored: StoredJob) -> StoredJob:
@@ -227,7 +230,8 @@ class StoredRuns:
 
     async def _kept(self, stored: StoredJob, job: Job) -> Ending:
         try:
-            names = await to_thread.run_sync(keep, self._outputs, stored, job)
+            with tracing.span("encode", within=job.trace):
+                names = await to_thread.run_sync(keep, self._outputs, stored, job)
         except Exception as error:  # libsndfile says in many ways that a disk is full
             logger.opt(exception=error).error("The files of job {} cannot be written", job.id)
             reason = getattr(error, "strerror", None) or "the server's log says why"

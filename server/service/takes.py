@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TypeAlias
 
+from server import tracing
+from server.events import Progress
 from server.models.base import Model
 from server.service.jobs import Job
 
@@ -41,9 +43,12 @@ async def perform(job: Job, model: Model) -> None:
 
 async def _make(job: Job, model: Model, take: int) -> None:
     job.begin(take)
-    async with aclosing(model.generate(job.request.take(take))) as events:
-        async for event in events:
-            job.record(event, take)
+    with tracing.Stages("prefill", {"continuo.take": take}) as stages:
+        async with aclosing(model.generate(job.request.take(take))) as events:
+            async for event in events:
+                if isinstance(event, Progress) and event.percent > 0:
+                    stages.enter("decode")
+                job.record(event, take)
 
 
 def _running(takes: Sequence[Take]) -> list[Take]:
