@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from loguru import logger
 from uvicorn.supervisors import ChangeReload
 
@@ -56,7 +57,7 @@ def read_uvicorn_options(path: Path) -> dict[str, object]:
 
 def run(settings: Settings) -> int:
     """Serve until told to stop; the exit code. Raises `WrongSetting`."""
-    options = _options(settings)
+    options = uvicorn_options(settings)
     if not settings.debug:
         return _serve(settings, options)
     listening = uvicorn.Config("server.app:create_app", log_config=None, reload=True, **options)
@@ -77,15 +78,8 @@ def _serve(
 ) -> int:
     logs.configure(settings.log_level, settings.log_format, settings.log_dir)
     _configure_traces(settings.trace_url)
-    try:
-        app = create_app(settings)
-    except UnknownModel as error:
-        raise WrongSetting(f"DEFAULT_MODEL (--music_model_name): {error.problem}") from None
-    except (UnusableStore, UnusableRateLimitStore) as error:
-        raise WrongSetting(str(error)) from None
-    except (ImportError, AttributeError) as error:
-        raise WrongSetting(f"EXTRA_MODELS: {error}") from None
-    asyncio.run(_try_stores(app.state.stored_jobs))
+    app = wire(settings)
+    asyncio.run(try_stores(app.state.stored_jobs))
     config = uvicorn.Config(app, log_config=None, **options)
     drain_seconds = 0.0 if settings.debug else settings.drain_seconds  # a reload is not waited for
     server = Server(config, app.state.service, drain_seconds, bool(settings.api_keys))
@@ -99,6 +93,18 @@ def _serve(
     return server.exit_code
 
 
+def wire(settings: Settings) -> FastAPI:
+    """The application; nothing runs yet. Raises `WrongSetting`."""
+    try:
+        return create_app(settings)
+    except UnknownModel as error:
+        raise WrongSetting(f"DEFAULT_MODEL (--music_model_name): {error.problem}") from None
+    except (UnusableStore, UnusableRateLimitStore) as error:
+        raise WrongSetting(str(error)) from None
+    except (ImportError, AttributeError) as error:
+        raise WrongSetting(f"EXTRA_MODELS: {error}") from None
+
+
 def _configure_traces(url: str) -> None:
     try:
         if url:
@@ -109,7 +115,7 @@ def _configure_traces(url: str) -> None:
         ) from None
 
 
-async def _try_stores(stored_jobs: StoredJobs) -> None:
+async def try_stores(stored_jobs: StoredJobs) -> None:
     """A store that cannot be used stops the start with one line, before anything listens."""
     try:
         await stored_jobs.open()
@@ -118,8 +124,9 @@ async def _try_stores(stored_jobs: StoredJobs) -> None:
     await stored_jobs.close()
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    """uvicorn's options: ours, then uvicorn_config.json's, then what was set by name."""
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    """uvicorn's options: ours, then uvicorn_config.json's, then what was set by name. Raises
+    `WrongSetting`."""
     named: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
