@@ -40,6 +40,7 @@ from server.models.base import ModelOptions
 from server.models.memory import DeviceMemory
 from server.models.registry import ALIASES, Registry, catalog
 from server.service.generation import GenerationService
+from server.service.readiness import readiness
 from server.service.retention import Retention
 from server.service.stored_jobs import StoredJobs
 from server.settings import Settings
@@ -92,9 +93,11 @@ def create_service(settings: Settings) -> GenerationService:
     registry = Registry(served, options)
     memory = DeviceMemory(settings.device, settings.model_memory_budget)
     default = registry.entry(default_name)
-    return GenerationService(
+    service = GenerationService(
         registry, memory, Metrics(), default.name, settings.step_timeout_seconds
     )
+    service.metrics.ready.set_function(lambda: readiness(service)[0] == "ready")
+    return service
 
 
 def create_stored_jobs(settings: Settings, service: GenerationService) -> StoredJobs:

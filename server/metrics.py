@@ -30,14 +30,19 @@ class CountedElsewhere(Collector):
 
     def __init__(self, name: str, help: str, registry: CollectorRegistry) -> None:
         self._name, self._help = name, help
+        self._labelnames = ("model",)
         self._readings: dict[str, Callable[[], float]] = {}
         registry.register(self)
 
     def read(self, model: str, reading: Callable[[], float]) -> None:
         self._readings[model] = reading
 
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """What registers its name, so that no other metric can have it."""
+        return [CounterMetricFamily(self._name, self._help, labels=self._labelnames)]
+
     def collect(self) -> Iterable[CounterMetricFamily]:
-        family = CounterMetricFamily(self._name, self._help, labels=["model"])
+        family = CounterMetricFamily(self._name, self._help, labels=self._labelnames)
         for model, reading in self._readings.items():
             family.add_metric([model], reading())
         return [family]
@@ -58,6 +63,11 @@ class Metrics:
             "continuo_cancellations_total",
             "Requests whose client left, by when: queued, running, delivering",
             ["model", "phase"],
+            registry=registry,
+        )
+        self.ready = Gauge(
+            "continuo_ready",
+            "1 where new work for the default model is taken, as /ready says it, else 0",
             registry=registry,
         )
         self.slots = Gauge("continuo_slots", "Slots the model has", ["model"], registry=registry)
