@@ -26,9 +26,12 @@ TEXT_FORMAT = (
     "{time:YYYY-MM-DD HH:mm:ss.SSS} | {extra[request_id]} | {level: <8} | "
     "{process}/{thread.name} | {message}"
 )
-#: Libraries whose lower levels would flood the log (sse-starlette logs every chunk at DEBUG).
+#: Libraries whose lower levels would flood the log (sse-starlette logs every chunk at DEBUG), or
+#: show what is secret (uvicorn logs a WebSocket's headers).
 CAPPED_LIBRARIES = {
     "sse_starlette": logging.INFO,
+    "uvicorn.error": logging.INFO,
+    "websockets": logging.INFO,
     "asyncio": logging.INFO,
     "multipart": logging.INFO,
     "python_multipart": logging.INFO,

@@ -109,6 +109,19 @@ def test_a_body_that_is_too_long_is_not_read_to_its_end() -> None:
         assert "2048 bytes" in response.json()["message"]
 
 
+def test_no_route_reads_a_body_that_is_too_long() -> None:
+    with live(max_body_bytes=2048, lyria_model="ticking") as server:
+        paths = httpx.get(server.url + "/openapi.json").json()["paths"]
+        reading = [path for path, way in paths.items() if "requestBody" in way.get("post", {})]
+        assert len(reading) >= 4
+        for path in reading:
+            for kind in ("application/json", "multipart/form-data; boundary=x"):
+                sent = (b"{" + b" " * 1000 for _ in range(1000))  # whose length is not told
+                answer = httpx.post(server.url + path, content=sent, headers={"content-type": kind})
+                assert answer.status_code == 413, path
+                assert "2048 bytes" in answer.text
+
+
 def test_the_content_type_does_not_matter(server: Live) -> None:
     body = json.dumps({"description": "x", "duration": 1}).encode()
     headers = {"content-type": "application/x-www-form-urlencoded"}  # what curl -d sends

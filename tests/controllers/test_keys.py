@@ -193,6 +193,10 @@ def test_keys_are_in_no_log(tmp_path: Path) -> None:
         for key in (USER, ADMIN, "wrong-key"):
             httpx.get(process.url + "/api/v1/models", headers=bearer(key))
             httpx.get(process.url + "/metrics", headers={"X-API-Key": key})
+            address = f"ws://127.0.0.1:{process.port}{ROUTE}"
+            with connect(address, additional_headers=bearer(key)) as talk:
+                talk.send('{"description": "x", "duration": 1}')
+                talk.recv(timeout=10)
         assert "/api/v1/models" in process.log
         for key in (USER, ADMIN, "wrong-key"):
             assert key not in process.log
