@@ -122,6 +122,7 @@ def _torch(settings: Settings) -> Iterator[Finding]:
     """What the models that choose their device will choose."""
     import torch
 
+    from server.models.musicgen.cpu.library import description, is_usable
     from server.models.musicgen.devices import choose_device, choose_dtype
 
     try:
@@ -133,6 +134,9 @@ def _torch(settings: Settings) -> Iterator[Finding]:
     name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
     yield Finding(Grade.FINE, "device", f"{name} (DEVICE={settings.device})")
     yield Finding(Grade.FINE, "precision", f"{dtype} (PRECISION={settings.precision})")
+    if device.type == "cpu":
+        subject, said = description().split(": ", 1)
+        yield Finding(Grade.FINE if is_usable() else Grade.LACKING, subject, said)
 
 
 def extras() -> Iterator[Finding]:

@@ -30,7 +30,7 @@ export async function cancelJob(url, id, { signal } = {}) {
 /** The sound of a completed job as a Blob; `format` is its own, a WAV mostly, if left out. */
 export async function jobAudio(url, id, { format, signal } = {}) {
   const query = format ? `?${new URLSearchParams({ format })}` : "";
-  return (await answer(`${url}${ROUTE}/${id}/audio${query}`, { signal, cache: "no-store" })).blob();
+  return (await answer(url, `${ROUTE}/${id}/audio${query}`, { signal, cache: "no-store" })).blob();
 }
 
 /**

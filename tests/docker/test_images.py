@@ -174,7 +174,7 @@ def test_the_small_image_installs_and_serves(tmp_path: Path) -> None:
     for instruction in build.instructions:
         if instruction.name == "COPY":
             copy(instruction, context, source)
-        elif instruction.name == "RUN":
+        elif instruction.name == "RUN" and "apt-get" not in instruction.text:
             text = instruction.text.replace("/opt/continuo", str(venv))
             text = text.replace("python -m venv", f"{sys.executable} -m venv")
             subprocess.run(["bash", "-ec", text], cwd=source, env=variables, check=True)
