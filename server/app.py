@@ -33,9 +33,12 @@ from server.controllers.problems import ProblemBody, no_such_route
 from server.controllers.rate_limits import HEADERS, RateLimiter, RequestCounts
 from server.metrics import Metrics
 from server.models.base import ModelOptions
+from server.models.key_pool import KeyPool
 from server.models.memory import DeviceMemory
 from server.models.registry import ALIASES, Registry, catalog
+from server.models.upstream import Upstream
 from server.service.generation import GenerationService
+from server.service.readings import watch_keys
 from server.service.retention import Retention
 from server.service.stored_jobs import StoredJobs
 from server.settings import Settings
@@ -76,6 +79,8 @@ def create_service(settings: Settings) -> GenerationService:
     checkpoints = _checkpoints(settings.music_model_name)
     served = {**catalog(settings.engine, checkpoints), **settings.extra_catalog}
     default_name = next(iter(checkpoints), settings.music_model_name)
+    metrics, pool = Metrics(), KeyPool(settings.genai_api_keys)
+    watch_keys(metrics, pool)
     options = ModelOptions(
         models_dir=settings.models_dir,
         device=settings.device,
@@ -84,20 +89,25 @@ def create_service(settings: Settings) -> GenerationService:
         first_audio_seconds=settings.first_audio_seconds,
         checkpoints=checkpoints,
         downloads=_downloads(settings, served) | {ALIASES.get(default_name, default_name)},
+        upstream=Upstream(
+            keys=pool,
+            api_version=settings.lyria_api_version,
+            max_retries=settings.max_retries,
+            retry_delay_seconds=settings.retry_delay_seconds,
+            session_seconds=settings.lyria_session_seconds,
+        ),
     )
     registry = Registry(served, options)
     memory = DeviceMemory(settings.device, settings.model_memory_budget)
     default = registry.entry(default_name)
-    return GenerationService(
-        registry, memory, Metrics(), default.name, settings.step_timeout_seconds
-    )
+    return GenerationService(registry, memory, metrics, default.name, settings.step_timeout_seconds)
 
 
 def create_stored_jobs(settings: Settings, service: GenerationService) -> StoredJobs:
     """The stored jobs of `settings`; nothing is opened yet."""
     retention_hours = {
         jobs.DIALECT: settings.job_retention_hours,
-        lyria_jobs.DIALECT: settings.lyria_retention_hours,
+        lyria_bodies.DIALECT: settings.lyria_retention_hours,
         "diffrhythm": settings.diffrhythm_retention_hours,
     }
     return StoredJobs(
@@ -131,6 +141,7 @@ def _add_routes(
     debug, places = settings.debug, settings.waiting_places
     send_timeout_seconds = settings.send_timeout_seconds
     encoders = CapacityLimiter(NUM_ENCODERS)
+    pool = service.registry.options.upstream.keys
     counts = RequestCounts(settings.rate_limit_storage_url)
 
     def limiter(name: str) -> RateLimiter:
@@ -139,7 +150,7 @@ def _add_routes(
     streams = limiter(musicgen_sse.DIALECT)
     lyria = RateLimiter(
         counts,
-        lyria_jobs.DIALECT,
+        lyria_bodies.DIALECT,
         settings.rate_limit_requests_per_minute,
         settings.rate_limit_requests_per_hour,
     )
@@ -149,7 +160,7 @@ def _add_routes(
             service, places, send_timeout_seconds, encoders, streams, settings.cors_origins, debug
         ),
         jobs.router(service, stored_jobs, send_timeout_seconds, limiter(jobs.DIALECT), debug),
-        lyria_jobs.router(service, stored_jobs, settings.lyria_model, lyria, debug),
+        lyria_jobs.router(service, stored_jobs, pool, settings.lyria_model, lyria, debug),
         direct_wav.router(
             service,
             places,
@@ -159,7 +170,7 @@ def _add_routes(
             debug,
         ),
         models.router(service, settings.allow_model_admin, debug),
-        health.router(service, debug),
+        health.router(service, pool, debug),
         page.router(),
     ):
         app.include_router(router)

@@ -17,20 +17,23 @@ QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
 
 class CountedElsewhere(Collector):
-    """A counter by model that is read, when asked for, where its things are counted."""
+    """A counter by a `label` that is read, when asked for, where its things are counted."""
 
-    def __init__(self, name: str, help: str, registry: CollectorRegistry) -> None:
-        self._name, self._help = name, help
+    def __init__(
+        self, name: str, help: str, registry: CollectorRegistry, label: str = "model"
+    ) -> None:
+        self._name, self._help, self._label = name, help, label
         self._readings: dict[str, Callable[[], float]] = {}
         registry.register(self)
 
-    def read(self, model: str, reading: Callable[[], float]) -> None:
-        self._readings[model] = reading
+    def read(self, value: str, reading: Callable[[], float]) -> None:
+        """Have the counter of that `value` of the label read by `reading`."""
+        self._readings[value] = reading
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        family = CounterMetricFamily(self._name, self._help, labels=["model"])
-        for model, reading in self._readings.items():
-            family.add_metric([model], reading())
+        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
+        for value, reading in self._readings.items():
+            family.add_metric([value], reading())
         return [family]
 
 
@@ -128,6 +131,20 @@ class Metrics:
             "Memory a model holds, or that is set aside for it while it is being loaded",
             ["model"],
             registry=registry,
+        )
+        self.keys_usable = Gauge(
+            "continuo_upstream_keys_usable",
+            "Keys of Google's API that can be used now",
+            registry=registry,
+        )
+        self.key_uses = CountedElsewhere(
+            "continuo_upstream_key_uses_total", "Times a key was taken up", registry, "key"
+        )
+        self.key_errors = CountedElsewhere(
+            "continuo_upstream_key_errors_total",
+            "Failures with a key, its own or not",
+            registry,
+            "key",
         )
         Gauge("continuo_info", "Which version runs", ["version"], registry=registry).labels(
             __version__

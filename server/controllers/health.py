@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from server import __version__
 from server.controllers.problems import as_json, route_class
 from server.metrics import CONTENT_TYPE
+from server.models.key_pool import KeyPool
 from server.models.registry import Phase
 from server.service.generation import GenerationService
 from server.service.readiness import Readiness, readiness
@@ -20,7 +21,7 @@ class HealthBody(BaseModel):
 
     status: Literal["healthy"] = "healthy"
     message: str = "Continuo is running"
-    api_keys_available: int = Field(0, description="upstream keys that can be used")
+    api_keys_available: int = Field(description="upstream keys that can be used")
     uptime: Literal["running"] = "running"
     version: str = __version__
 
@@ -36,14 +37,14 @@ class ReadyBody(BaseModel):
     memory_bytes: int = Field(description="held by the model, or set aside for its load")
 
 
-def router(service: GenerationService, debug: bool) -> APIRouter:
+def router(service: GenerationService, pool: KeyPool, debug: bool) -> APIRouter:
     """The routes."""
     routes = APIRouter(route_class=route_class(as_json, debug), tags=["operations"])
 
     @routes.get("/health")
     async def health() -> HealthBody:
         """Say that the process lives, whatever it is doing."""
-        return HealthBody()
+        return HealthBody(api_keys_available=pool.usage.num_usable)
 
     @routes.get("/ready", responses={503: {"model": ReadyBody, "description": "Not now"}})
     async def ready(response: Response) -> ReadyBody:

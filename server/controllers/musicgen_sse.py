@@ -9,7 +9,17 @@ from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from server.controllers.bodies import Body, Integer, Seed, SoundFile, Text, read_body
+from server.controllers.bodies import (
+    Body,
+    Integer,
+    Mode,
+    Prompts,
+    Seed,
+    SoundFile,
+    Text,
+    read_body,
+    weighted_prompts,
+)
 from server.controllers.musicgen_events import EVENT_SCHEMA, EXAMPLE_STREAM
 from server.controllers.musicgen_messages import Messages, data_line
 from server.controllers.openapi import json_or_form
@@ -29,6 +39,7 @@ WIRE_NAMES = {
     "duration_seconds": "duration",
     "guidance": "cfg_coef",
     "multiband_diffusion": "mbd",
+    "weighted_prompts": "prompts",
     "continuation": "continue_audio",
 }
 #: Sound files of the request, and which part of a long one is used.
@@ -71,6 +82,13 @@ class GenerateMusic(Body):
     scale: Text | None = Field(None, description="for example C_MAJOR_A_MINOR")
     density: float | None = Field(None, ge=0, le=1, description="how much goes on")
     brightness: float | None = Field(None, ge=0, le=1, description="dark 0 to bright 1")
+    prompts: Prompts | None = Field(
+        None, description="more prompts, each with a weight, for models that can"
+    )
+    mute_bass: bool | None = Field(None, description="for models that declare it, as those below")
+    mute_drums: bool | None = None
+    only_bass_and_drums: bool | None = None
+    music_generation_mode: Mode | None = Field(None, description="what to favour")
 
 
 #: Fields that ask for what can only be done to the whole sound.
@@ -90,6 +108,8 @@ def to_request(
     words = {wire: word for word, wire in WIRE_NAMES.items()}
     sent = body.model_dump(include=body.model_fields_set - {"stream_audio", *SOUND_FILES})
     sent.update(recordings or {})
+    if sent.get("prompts"):
+        sent["prompts"] = weighted_prompts(sent["prompts"])
     fields = {words.get(name, name): value for name, value in sent.items()}
     return GenerationRequest(**{k: v for k, v in fields.items() if v is not None})
 

@@ -25,6 +25,7 @@ CHECKPOINT_MODEL = ENGINES["native"]
 #: Name → "module:Class". This is the place to add a model.
 CATALOG: Mapping[str, str] = {
     "sketch": "server.models.sketch.model:Sketch",
+    "lyria-realtime": "server.models.lyria.realtime:LyriaRealtime",
     **dict.fromkeys(
         (
             "facebook/musicgen-small",
@@ -141,6 +142,7 @@ class Registry:
 
         Raises `ImportError` or `AttributeError` where there is no such class.
         """
+        self.options = options
         self._entries = {
             name: Entry(name, partial(_class(target), name, options))
             for name, target in catalog.items()

@@ -123,6 +123,7 @@ class GenerationService:
         entry = self.registry.entry(request.model or self.default_model)
         self._check_open()
         self.loader.check_available(entry)
+        entry.model.check()
         return entry, resolve(request, entry.model.info, self.registry.infos)
 
     def submit(

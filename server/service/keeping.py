@@ -25,12 +25,16 @@ SOFTWARE = f"Continuo {__version__}"
 
 
 def keep(outputs: OutputStore, stored: StoredJob, job: Job) -> list[str]:
-    """Write everything that `job` made; the names of the files. Blocking."""
+    """Write everything that `job` made, of takes that have any sound; the names of the files.
+
+    Blocking.
+    """
     stored = replace(stored, sample_rate=job.info.sample_rate, channels=job.info.channels)
 
     def fill(folder: Path) -> None:
         for number in range(job.request.num_takes):
-            _write_take(folder, number, stored, FinishedTake(job, number))
+            if job.log.chunks(number):
+                _write_take(folder, number, stored, FinishedTake(job, number))
         write_events(folder, job.log)
 
     return outputs.keep(stored.id, metadata(stored), fill)

@@ -8,13 +8,22 @@ from dataclasses import replace
 
 from server.audio.formats import FORMATS
 from server.errors import BadRequest, Unsupported, echo
-from server.generation import MAX_SEED, MAX_TAKES, GenerationRequest
+from server.generation import MAX_TAKES, GenerationRequest
 from server.models.base import Control, ModelInfo
 
 #: Published clients send these to every model; one that has no use for them ignores them.
 ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
-MUSICAL_CONTROLS = ("bpm", "scale", "density", "brightness")
-ABILITIES = ("multiband_diffusion", "stems", "melody", "continuation")
+MUSICAL_CONTROLS = (
+    "bpm",
+    "scale",
+    "density",
+    "brightness",
+    "mute_bass",
+    "mute_drums",
+    "only_bass_and_drums",
+    "music_generation_mode",
+)
+ABILITIES = ("multiband_diffusion", "stems", "weighted_prompts", "melody", "continuation")
 #: A drawn seed fits the narrowest of the models behind us (int32).
 MAX_DRAWN_SEED = 2**31 - 1
 
@@ -24,7 +33,7 @@ def resolve(
 ) -> GenerationRequest:
     """The request as `info`'s model will see it. Raises `BadRequest` or `Unsupported`, which names
     those of the models `served` that could."""
-    _check_prompt(request.prompt, info)
+    _check_prompts(request, info)
     _check_abilities(request, info, served)
     _check_num_takes(request.num_takes)
     _check_format(request.format, info)
@@ -33,14 +42,25 @@ def resolve(
         request,
         model=info.name,
         duration_seconds=_duration(request.duration_seconds, info),
-        seed=_seed(request.seed, request.num_takes),
+        seed=_seed(request.seed, request.num_takes, info),
     )
 
 
-def _check_prompt(prompt: str, info: ModelInfo) -> None:
+def _check_prompts(request: GenerationRequest, info: ModelInfo) -> None:
+    _check_length("prompt", request.prompt, info)
+    weighted = request.weighted_prompts or ()
+    for prompt in weighted:
+        _check_length("weighted_prompts", prompt.text, info)
+    if info.needs_prompt and not weighted and not request.prompt.strip():
+        raise BadRequest.value(
+            "prompt", f"a text that is not blank for {info.name}", request.prompt
+        )
+
+
+def _check_length(field: str, prompt: str, info: ModelInfo) -> None:
     if len(prompt) > info.max_prompt_characters:
         allowed = f"a text of at most {info.max_prompt_characters} characters for {info.name}"
-        raise BadRequest("prompt", f"must be {allowed}; got {len(prompt)} characters")
+        raise BadRequest(field, f"must be {allowed}; got {len(prompt)} characters")
 
 
 def _duration(seconds: int | None, info: ModelInfo) -> int:
@@ -53,11 +73,13 @@ def _duration(seconds: int | None, info: ModelInfo) -> int:
     return seconds
 
 
-def _seed(seed: int | None, num_takes: int) -> int:
+def _seed(seed: int | None, num_takes: int, info: ModelInfo) -> int:
     if seed is None:
         return secrets.randbelow(MAX_DRAWN_SEED + 2 - num_takes)
-    if not 0 <= seed <= MAX_SEED:
-        raise BadRequest.value("seed", f"an integer from 0 to {MAX_SEED}", seed)
+    if not 0 <= seed <= info.max_seed:
+        raise BadRequest.value(
+            "seed", f"an integer from 0 to {info.max_seed} for {info.name}", seed
+        )
     return seed
 
 

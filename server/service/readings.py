@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from server.metrics import Metrics
+from server.models.key_pool import KeyPool
 from server.models.registry import Entry
 from server.service.admission import WaitingRoom
 
@@ -18,3 +21,11 @@ def watch(metrics: Metrics, entry: Entry, room: WaitingRoom) -> None:
     metrics.batch_size.labels(name).set_function(lambda: entry.model.workload().batch_size)
     metrics.decode_steps.read(name, lambda: entry.model.workload().num_steps)
     metrics.tokens.read(name, lambda: entry.model.workload().num_tokens)
+
+
+def watch_keys(metrics: Metrics, pool: KeyPool) -> None:
+    """Let `metrics` read how the keys of a service are used, each by its index."""
+    metrics.keys_usable.set_function(lambda: pool.usage.num_usable)
+    for key in pool.keys:
+        metrics.key_uses.read(str(key.index), partial(getattr, key, "num_uses"))
+        metrics.key_errors.read(str(key.index), partial(getattr, key, "num_errors"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from server.events import State, Warning
-from server.generation import GenerationRequest, Recording
+from server.generation import GenerationRequest, Recording, WeightedPrompt
 
 FINAL_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
@@ -71,6 +72,11 @@ class StoredJob(NewJob):
         return self.state in FINAL_STATES
 
     @property
+    def partial(self) -> bool:
+        """It failed, but what was made before that is kept."""
+        return self.state is State.FAILED and bool(self.outputs)
+
+    @property
     def model(self) -> str:
         return self.request.model
 
@@ -78,11 +84,22 @@ class StoredJob(NewJob):
 def request_to_json(request: GenerationRequest) -> dict[str, Any]:
     """What it was sent and what was filled in; recordings are files (input_files.py)."""
     values = {field.name: getattr(request, field.name) for field in fields(request)}
+    if request.weighted_prompts is not None:
+        values["weighted_prompts"] = [asdict(prompt) for prompt in request.weighted_prompts]
     return {
         name: value
         for name, value in values.items()
         if value is not None and not isinstance(value, Recording)
     }
+
+
+def request_from_json(values: Mapping[str, Any]) -> GenerationRequest:
+    """What `request_to_json` wrote, without recordings."""
+    prompts = values.get("weighted_prompts")
+    if prompts is None:
+        return GenerationRequest(**values)
+    weighted = tuple(WeightedPrompt(**prompt) for prompt in prompts)
+    return GenerationRequest(**{**values, "weighted_prompts": weighted})
 
 
 def from_row(row: RowMapping) -> StoredJob:
@@ -91,7 +108,7 @@ def from_row(row: RowMapping) -> StoredJob:
     return StoredJob(
         **{
             **known,
-            "request": GenerationRequest(**row["request"]),
+            "request": request_from_json(row["request"]),
             "state": State(row["state"]),
             "expired": bool(row["expired"]),
             "warnings": tuple(Warning(**warning) for warning in row["warnings"]),

@@ -1,0 +1,51 @@
+"""Google's client, one for each key."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from server.models.key_pool import Key
+from server.models.upstream import Upstream
+
+if TYPE_CHECKING:
+    from google.genai import Client
+
+
+class Clients:
+    """Built once and kept: each holds connections."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._clients: dict[Key, Client] = {}
+
+    def build(self) -> None:
+        """One for each key that may be good. Blocking."""
+        for key in self._upstream.keys.keys:
+            if not key.disabled:
+                self._clients[key] = client_of(key, self._upstream)
+
+    def of(self, key: Key) -> Client:
+        """The client that sends that key."""
+        return self._clients[key]
+
+    async def close(self) -> None:
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aio.aclose()
+            client.close()
+
+
+def client_of(key: Key, upstream: Upstream) -> Client:
+    """A client of Google that never tries again by itself, for it would not know of other keys.
+
+    No address is set, so that the environment can (`GOOGLE_GEMINI_BASE_URL`). `vertexai` is, or the
+    environment could send it to a service that has no music. Blocking.
+    """
+    from google.genai import Client, types
+
+    warnings.filterwarnings("ignore", message="Realtime music generation is experimental")
+    options = types.HttpOptions(
+        api_version=upstream.api_version, retry_options=types.HttpRetryOptions(attempts=1)
+    )
+    return Client(api_key=key.secret.get_secret_value(), vertexai=False, http_options=options)
