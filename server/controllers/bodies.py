@@ -81,14 +81,13 @@ def _from_text(value: object) -> object:
 
 #: In an interface description, what a text that is not blank matches.
 NOT_BLANK = r"\S"
+Words = Annotated[Text, AfterValidator(_not_blank), Field(json_schema_extra={"pattern": NOT_BLANK})]
 
 
 class PromptBody(Body):
     """One of several prompts."""
 
-    text: Annotated[Text, AfterValidator(_not_blank)] = Field(
-        json_schema_extra={"pattern": NOT_BLANK}
-    )
+    text: Words
     weight: Annotated[float, AfterValidator(_other_than_zero)] = Field(
         1.0,
         description="how much it counts beside the others; any number but 0",

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from server.controllers.bodies import Body, Integer, Mode, Prompts, Seed, Text, weighted_prompts
-from server.errors import BadRequest
+from server.controllers.bodies import Body, Integer, Mode, Prompts, Seed, Words, weighted_prompts
 from server.events import State
 from server.generation import GenerationRequest
 from server.models.base import ModelInfo
@@ -70,11 +69,7 @@ class LyriaRequest(Body):
     """A wish for music. Defaults are those for the model `lyria-realtime`; another model takes its
     own for what is not sent. What has no default here was never published, and is left to Lyria."""
 
-    prompt: Text = Field(
-        description="what it should sound like",
-        examples=["lofi with rain"],
-        json_schema_extra={"pattern": r"\S"},
-    )
+    prompt: Words = Field(description="what it should sound like", examples=["lofi with rain"])
     duration_seconds: Integer = Field(25, ge=1, le=300, examples=[10])
     bpm: Integer = Field(110, ge=60, le=200, description="beats a minute")
     temperature: float = Field(1.2, ge=0.1, le=2.0, description="how adventurous")
@@ -153,8 +148,6 @@ class FaultsBody(BaseModel):
 def to_request(body: LyriaRequest, info: ModelInfo, left_out: Container[str]) -> GenerationRequest:
     """The body in the server's words. What was not sent has its default of this dialect with the
     model that the dialect was published for, and stays unset with another."""
-    if not body.prompt.strip():
-        raise BadRequest.value("prompt", "a text that is not blank", body.prompt)
     is_native = info.native_dialect == DIALECT
     sent = body.model_dump(include=None if is_native else body.model_fields_set)
     fields = {k: v for k, v in sent.items() if k not in left_out and v is not None}

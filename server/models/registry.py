@@ -27,6 +27,10 @@ CATALOG: Mapping[str, str] = {
     "sketch": "server.models.sketch.model:Sketch",
     "lyria-realtime": "server.models.lyria.realtime:LyriaRealtime",
     **dict.fromkeys(
+        ("lyria-3.5", "lyria-3-pro-preview", "lyria-3-clip-preview"),
+        "server.models.lyria.songs:LyriaSong",
+    ),
+    **dict.fromkeys(
         (
             "facebook/musicgen-small",
             "facebook/musicgen-medium",

@@ -90,5 +90,5 @@ def _write_take(folder: Path, number: int, stored: StoredJob, take: FinishedTake
     for name, sound in sounds.items():
         formats.write(folder / name, sound, stored.sample_rate, stored.channels, "wav")
         write_tags(folder / name, "wav", tags(stored, number))
-    if take.document is not None:
-        (folder / take_name(number, stored.request.format)).write_bytes(take.document)
+    for format, document in take.documents.items():
+        (folder / take_name(number, format)).write_bytes(document)

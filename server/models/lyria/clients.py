@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from server.models.key_pool import Key
-from server.models.upstream import Upstream
+from server.models.key_pool import Key, KeyPool
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -15,15 +14,16 @@ if TYPE_CHECKING:
 class Clients:
     """Built once and kept: each holds connections."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
+    def __init__(self, keys: KeyPool, api_version: str | None) -> None:
+        self._keys = keys
+        self._api_version = api_version
         self._clients: dict[Key, Client] = {}
 
     def build(self) -> None:
         """One for each key that may be good. Blocking."""
-        for key in self._upstream.keys.keys:
+        for key in self._keys.keys:
             if not key.disabled:
-                self._clients[key] = client_of(key, self._upstream)
+                self._clients[key] = client_of(key, self._api_version)
 
     def of(self, key: Key) -> Client:
         """The client that sends that key."""
@@ -36,7 +36,7 @@ class Clients:
             client.close()
 
 
-def client_of(key: Key, upstream: Upstream) -> Client:
+def client_of(key: Key, api_version: str | None) -> Client:
     """A client of Google that never tries again by itself, for it would not know of other keys.
 
     No address is set, so that the environment can (`GOOGLE_GEMINI_BASE_URL`). `vertexai` is, or the
@@ -45,7 +45,6 @@ def client_of(key: Key, upstream: Upstream) -> Client:
     from google.genai import Client, types
 
     warnings.filterwarnings("ignore", message="Realtime music generation is experimental")
-    options = types.HttpOptions(
-        api_version=upstream.api_version, retry_options=types.HttpRetryOptions(attempts=1)
-    )
+    once = types.HttpRetryOptions(attempts=1)
+    options = types.HttpOptions(api_version=api_version, retry_options=once)
     return Client(api_key=key.secret.get_secret_value(), vertexai=False, http_options=options)

@@ -84,16 +84,23 @@ def _code_and_text(error: BaseException) -> tuple[int | None, str]:
     # the client's errors about whole songs have no public class
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return status, str(error)
+        return status, _said(getattr(error, "body", None)) or str(error)
     return None, f"it cannot be reached or understood: {type(error).__name__}"
 
 
 def _message(body: bytes | bytearray) -> str:
-    """What the body of an answer says; Google's form is {"error": {"message": …}}."""
+    """What the body of an answer says."""
     try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, LookupError, TypeError):
+        return _said(json.loads(body)) or body.decode("utf-8", "replace")
+    except ValueError:
         return body.decode("utf-8", "replace")
+
+
+def _said(body: object) -> str:
+    """The text in {"error": {"message": …}}, the form of Google's errors; empty if it is none."""
+    error = body.get("error") if isinstance(body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return str(message or "")
 
 
 def _one_line(text: str) -> str:

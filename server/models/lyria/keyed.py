@@ -15,10 +15,11 @@ NUM_SLOTS = 8
 class KeyedModel(Model):
     """A model that runs at Google; it can run here while there is a key that may be good."""
 
-    def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
+    def __init__(self, info: ModelInfo, options: ModelOptions, api_version: str | None) -> None:
+        """`api_version` is the one of Google's interface; None leaves it to its client."""
         self._info = info
         self.upstream = options.upstream
-        self.clients = Clients(options.upstream)
+        self.clients = Clients(options.upstream.keys, api_version)
         self.capacity = Resources(options.max_batch or NUM_SLOTS)
 
     @property

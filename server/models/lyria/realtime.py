@@ -16,7 +16,7 @@ class LyriaRealtime(KeyedModel):
     """Google's live music service by proxy."""
 
     def __init__(self, name: str, options: ModelOptions) -> None:
-        super().__init__(info_of(name), options)
+        super().__init__(info_of(name), options, options.upstream.api_version)
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[ModelEvent, None]:
         return Performance(request, self.upstream, self.clients).events()

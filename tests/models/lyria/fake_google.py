@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import trustme
 from aiohttp import WSMsgType, web
 
@@ -189,6 +192,37 @@ class FakeGoogle:
         key, body = request.headers.get("x-goog-api-key", ""), await request.json()
         self.song_requests.append((key, body))
         return self.songs[key](body)
+
+
+def sings(seconds: int, lyrics: str = "la la la") -> Callable[[dict[str, Any]], web.Response]:
+    """A song that the input decides: an MP3 of so many seconds, in the form of the model's answers,
+    which is another for the previews."""
+
+    def answer(body: dict[str, Any]) -> web.Response:
+        audio = {"type": "audio", "mime_type": "audio/mp3"}
+        audio["data"] = base64.b64encode(_mp3(body["input"], seconds)).decode()
+        content = [audio, {"type": "text", "text": lyrics}]
+        known = {"id": "1", "status": "completed", "model": body["model"]}
+        if body["model"].endswith("preview"):
+            return web.json_response({**known, "outputs": content})
+        return web.json_response({**known, "steps": [{"type": "model_output", "content": content}]})
+
+    return answer
+
+
+@lru_cache
+def _mp3(words: str, seconds: int) -> bytes:
+    noise = np.frombuffer(fake_music(0, words, 0, seconds * 44_100), "<i2") / 2**16
+    file = io.BytesIO()
+    soundfile.write(file, noise.reshape(-1, 2), 44_100, format="MP3")
+    return file.getvalue()
+
+
+def refuses_to_sing(status: int, message: str) -> Callable[[dict[str, Any]], web.Response]:
+    def answer(body: dict[str, Any]) -> web.Response:
+        return web.json_response({"error": {"code": status, "message": message}}, status=status)
+
+    return answer
 
 
 def refuses(status: int, message: str) -> Behaviour:
