@@ -49,13 +49,14 @@ def configure(level: str, log_format: LogFormat, folder: Path) -> None:
     logger.configure(patcher=_complete)
     _add_terminal(level, log_format)
     _add_files(level, log_format, folder)
-    logging.basicConfig(handlers=[StandardLogging()], level=level, force=True)
+    threshold = logger.level(level).no  # loguru knows TRACE, standard logging does not
+    logging.basicConfig(handlers=[StandardLogging()], level=threshold, force=True)
     for name in list(logging.root.manager.loggerDict):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
     for name, cap in CAPPED_LIBRARIES.items():
-        logging.getLogger(name).setLevel(max(cap, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(max(cap, threshold))
 
 
 class StandardLogging(logging.Handler):

@@ -43,13 +43,15 @@ async def listen(client: Client, wish: Wish, upstream: Upstream) -> AsyncGenerat
     pump = _Pump(client, wish)
     decoder, sound_seconds = Decoder(), upstream.first_sound_seconds
     try:
-        await pump.next(upstream.setup_seconds, "no session")  # it is open
+        patience = f"no session within {upstream.setup_seconds:g} s"
+        await pump.next(upstream.setup_seconds, patience)  # it is open
         opened_at = heard_at = time.monotonic()
         while True:
             now = time.monotonic()
             if now - opened_at > upstream.session_seconds:
                 raise Fault(Kind.ENDED, f"the session is {upstream.session_seconds:g} s old")
-            message = await pump.next(sound_seconds - (now - heard_at), "no sound")
+            patience = f"no sound for {sound_seconds:g} s"
+            message = await pump.next(heard_at + sound_seconds - now, patience)
             if filtered := message.filtered_prompt:
                 yield Filtered(filtered.text or "", filtered.filtered_reason or "")
             content = message.server_content
@@ -79,14 +81,14 @@ class _Pump:
         self._task = asyncio.create_task(self._run())
 
     async def next(self, within_seconds: float, otherwise: str) -> Any:
-        """The session once it is open, then its messages. Raises `Fault` if it ends, or is silent
-        for longer."""
+        """The session once it is open, then its messages. Raises `Fault` if it ends, or says
+        nothing for so long."""
         with anyio.move_on_after(within_seconds):
             item = await self._inbox.get()
             if isinstance(item, BaseException):
                 raise fault_of(item) from None
             return item
-        raise Fault(Kind.TROUBLE, f"{otherwise} within {within_seconds:.0f} s")
+        raise Fault(Kind.TROUBLE, otherwise)
 
     async def stop(self) -> None:
         """Close the session: the peer is told at once, and cut off if it does not answer."""

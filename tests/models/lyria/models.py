@@ -19,12 +19,8 @@ from server.models.lyria.keyed import KeyedModel
 from server.models.lyria.realtime import LyriaRealtime
 from server.models.upstream import Upstream
 
-IMPATIENT: dict[str, Any] = {
-    "retry_delay_seconds": 0.01,
-    "setup_seconds": 0.5,
-    "first_sound_seconds": 0.5,
-    "gap_seconds": 0.5,
-}
+#: For services that say nothing; too short for one that only is slow.
+IMPATIENT = {"setup_seconds": 0.3, "first_sound_seconds": 0.3, "gap_seconds": 0.3}
 
 
 def pool(*keys: str) -> KeyPool:
@@ -32,7 +28,7 @@ def pool(*keys: str) -> KeyPool:
 
 
 def upstream(*keys: str, **changes: Any) -> Upstream:
-    return Upstream(keys=pool(*keys), **{**IMPATIENT, **changes})
+    return Upstream(keys=pool(*keys), **{"retry_delay_seconds": 0.01, **changes})
 
 
 @asynccontextmanager

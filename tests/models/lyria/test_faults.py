@@ -4,6 +4,7 @@ service that misbehaves."""
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -28,7 +29,7 @@ from tests.models.lyria.fake_google import (
     plays_then,
     refuses,
 )
-from tests.models.lyria.models import loaded, pcm, performed, pool, wish
+from tests.models.lyria.models import IMPATIENT, loaded, pcm, performed, pool, wish
 
 NOT_VALID = "API key not valid. Please pass a valid API key."
 LEAKED = "Your API key was reported as leaked. Please use another API key."
@@ -253,7 +254,7 @@ async def test_what_ends_in_the_middle_goes_on_with_a_cross_fade(
     google: FakeGoogle, end: Behaviour, keys_used: list[str]
 ) -> None:
     google.behave("one", plays_then(4, end), plays)
-    async with loaded("one", "two", gap_seconds=1.0) as model:
+    async with loaded("one", "two", gap_seconds=1.5) as model:
         outcome = await performed(model, wish(7))
     assert outcome.error is None
     assert google.keys_used() == keys_used
@@ -308,10 +309,11 @@ async def test_sessions_that_bring_nothing_new_are_no_progress(google: FakeGoogl
 
 @pytest.mark.parametrize("silence", [hangs, shakes_hands_only, opens_then(is_silent)])
 async def test_silence_is_trouble(google: FakeGoogle, silence: Behaviour) -> None:
-    google.behave("one", silence, plays)
-    async with loaded("one", "two") as model:
+    google.behave("one", silence)
+    async with loaded("one", max_retries=1, **IMPATIENT) as model:
         outcome = await performed(model, wish(1))
-    assert outcome.error is None
+    assert isinstance(outcome.error, UpstreamFailed)
+    assert re.search(r"no (session within|sound for) 0\.3 s", outcome.error.message)
     assert google.keys_used() == ["one", "one"]
 
 
@@ -328,10 +330,11 @@ async def test_other_messages_are_no_sound(google: FakeGoogle) -> None:
             await session.send({"warning": "slow down"})
             await asyncio.sleep(0.05)
 
-    google.behave("one", warns, plays)
-    async with loaded("one") as model:
-        assert (await performed(model, wish(1))).error is None
-    assert len(google.sessions) == 2
+    google.behave("one", warns)
+    async with loaded("one", max_retries=0, **{**IMPATIENT, "setup_seconds": 10}) as model:
+        outcome = await performed(model, wish(1))
+    assert isinstance(outcome.error, UpstreamFailed)
+    assert "no sound for 0.3 s" in outcome.error.message
 
 
 # ── prompts ──────────────────────────────────────────────────────────────────────────────────
@@ -372,33 +375,31 @@ async def plays_like_a_tape(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "changes"),
+    ("behaviour", "is_there"),
     [
-        (hangs, {}),
-        (shakes_hands_only, {}),
-        (opens_then(is_silent), {}),
-        (plays_like_a_tape, {}),
-        (ignores_the_close, {}),
-        (refuses(503, "overloaded"), {"retry_delay_seconds": 30.0}),
+        (hangs, lambda session: True),
+        (shakes_hands_only, lambda session: session.model),
+        (opens_then(is_silent), lambda session: len(session.frames) == 3),
+        (plays_like_a_tape, lambda session: session.num_seconds_sent),
+        (ignores_the_close, lambda session: session.num_seconds_sent == 2),
+        (refuses(503, "overloaded"), lambda session: session.closed_at is not None),
     ],
     ids=["connecting", "setting up", "before sound", "in the middle", "deaf", "backing off"],
 )
 async def test_whoever_leaves_leaves_no_session_behind(
-    google: FakeGoogle, behaviour: Behaviour, changes: dict[str, float]
+    google: FakeGoogle, behaviour: Behaviour, is_there: Callable[[Session], object]
 ) -> None:
-    patient = {"setup_seconds": 30.0, "first_sound_seconds": 30.0, "gap_seconds": 30.0, **changes}
     google.behave("one", behaviour)
-    async with loaded("one", **patient) as model:
+    async with loaded("one", retry_delay_seconds=30.0) as model:
         listening = asyncio.create_task(performed(model, wish(300)))
-        await became(lambda: bool(google.sessions))
-        await asyncio.sleep(0.3)  # wherever it is by then
+        await became(lambda: bool(google.sessions and is_there(google.sessions[0])))
         left_at = time.monotonic()
         listening.cancel()
         await asyncio.wait([listening], timeout=5)
         assert time.monotonic() - left_at < 1
         assert listening.cancelled()
         await became(lambda: google.sessions[0].closed_at is not None)
-        assert google.sessions[0].closed_at < left_at + 1
+        assert (google.sessions[0].closed_at or 0) < left_at + 1
         assert len(google.sessions) == 1
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import re
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import soundfile
 
 from server.controllers.lyria_bodies import LyriaRequest
@@ -172,8 +178,6 @@ def test_what_is_wrong_is_said_before_a_key_is_touched(google: FakeGoogle) -> No
 
 
 def _json(body: Json) -> bytes:
-    import json
-
     return json.dumps(body).encode()  # with NaN, which other encoders refuse
 
 
@@ -338,3 +342,15 @@ def test_a_song_with_lyrics_through_every_dialect(google: FakeGoogle) -> None:
         answer = httpx.get(server.url + lyrics["url"])
         assert answer.text == "la la la"
         assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_example_of_the_documents(google: FakeGoogle) -> None:
+    page = (Path(__file__).parents[3] / "docs/models.md").read_text("utf-8")
+    (example,) = re.findall(r"^    curl .*\n.*lyria-realtime(?:.*\n)+?(?=\n)", page, re.M)
+    with serving("one") as server:
+        until(lambda: _loaded(server, MODEL))
+        script = example.replace("http://127.0.0.1:5555", server.url)
+        done = subprocess.run(["bash", "-ec", script], capture_output=True, timeout=60, check=True)
+    assert parse(done.stdout)[-1]["event"] == "completed"
+    assert google.sessions[0].prompts[1] == {"text": "rain", "weight": 0.5}
