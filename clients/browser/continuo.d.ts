@@ -35,6 +35,12 @@ export interface GenerateParams {
   scale?: string;
   density?: number;
   brightness?: number;
+  mute_bass?: boolean;
+  mute_drums?: boolean;
+  only_bass_and_drums?: boolean;
+  music_generation_mode?: "QUALITY" | "DIVERSITY" | "VOCALIZATION";
+  /** More prompts; a weight is any number but 0: for the ability `weighted_prompts`. */
+  prompts?: { text: string; weight?: number }[];
 }
 
 /** Waiting for a slot; `position` 1 is next. */
@@ -92,6 +98,8 @@ export interface Take {
   seed: number;
   blob: Blob;
   stems: Record<string, Blob>;
+  /** Where the model has written any. */
+  lyrics?: string;
 }
 
 /** The last event: the complete file, and its stems where the model makes any. */
@@ -99,6 +107,8 @@ export interface CompletedEvent {
   event: "completed";
   blob: Blob;
   stems: Record<string, Blob>;
+  /** Where the model has written any. */
+  lyrics?: string;
   /** All takes, the first being `blob`, if more than one was asked for. */
   takes?: Take[];
   format: Format;
@@ -202,7 +212,7 @@ export function followJob(
 
 export interface Control {
   name: string;
-  kind: "number" | "integer" | "choice";
+  kind: "number" | "integer" | "choice" | "switch";
   help: string;
   minimum: number | null;
   maximum: number | null;
