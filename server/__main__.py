@@ -1,4 +1,5 @@
-"""The command line: `python -m server --host 0.0.0.0 --port 5555 --music_model_name NAME`."""
+"""The command line: `python -m server --host 0.0.0.0 --port 5555 --music_model_name NAME`, and
+`python -m server doctor --lyria` with the same flags."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from loguru import logger
+
+from server.doctor import doctor
 from server.serving import run
 from server.settings import WrongSetting, load
 
@@ -13,8 +17,11 @@ EXIT_WRONG_SETTING = 2
 
 
 def main() -> int:
-    """Read the settings and serve; a wrong one ends the start with one line."""
+    """Read the settings and serve, or try what they say; a wrong one is said in one line."""
     try:
+        if sys.argv[1:2] == ["doctor"]:
+            logger.remove()  # the report says it
+            return doctor(sys.argv[2:], os.environ, Path(".env"))
         return run(load(sys.argv[1:], os.environ, Path(".env")))
     except WrongSetting as error:
         sys.stderr.write(f"continuo: {error}\n")

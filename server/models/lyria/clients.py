@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from google.genai import Client
 
 
+#: Versions 2 of the client take 0 for 1, and 1 for one more.
+NEVER_AGAIN = -1
+
+
 class Clients:
     """Built once and kept: each holds connections."""
 
@@ -45,6 +49,6 @@ def client_of(key: Key, api_version: str | None) -> Client:
     from google.genai import Client, types
 
     warnings.filterwarnings("ignore", message="Realtime music generation is experimental")
-    once = types.HttpRetryOptions(attempts=1)
+    once = types.HttpRetryOptions(attempts=NEVER_AGAIN)
     options = types.HttpOptions(api_version=api_version, retry_options=once)
     return Client(api_key=key.secret.get_secret_value(), vertexai=False, http_options=options)
