@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from server.errors import range_in_words
 from server.events import ModelEvent
-from server.generation import MAX_SEED, GenerationRequest
+from server.generation import GenerationRequest
 from server.models.upstream import Upstream
 
 
@@ -77,7 +77,6 @@ class ModelInfo:
     default_duration_seconds: int = 30
     max_prompt_characters: int = 10_000
     needs_prompt: bool = False
-    max_seed: int = MAX_SEED
     #: The dialect that was published for this model: there, what was not sent has the value that
     #: is documented there.
     native_dialect: str = ""

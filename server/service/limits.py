@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from server.audio.formats import FORMATS
 from server.errors import BadRequest, Unsupported, echo
-from server.generation import MAX_TAKES, GenerationRequest
+from server.generation import MAX_SEED, MAX_TAKES, GenerationRequest
 from server.models.base import Control, ModelInfo
 
 #: Published clients send these to every model; one that has no use for them ignores them.
@@ -42,7 +42,7 @@ def resolve(
         request,
         model=info.name,
         duration_seconds=_duration(request.duration_seconds, info),
-        seed=_seed(request.seed, request.num_takes, info),
+        seed=_seed(request.seed, request.num_takes),
     )
 
 
@@ -73,13 +73,11 @@ def _duration(seconds: int | None, info: ModelInfo) -> int:
     return seconds
 
 
-def _seed(seed: int | None, num_takes: int, info: ModelInfo) -> int:
+def _seed(seed: int | None, num_takes: int) -> int:
     if seed is None:
         return secrets.randbelow(MAX_DRAWN_SEED + 2 - num_takes)
-    if not 0 <= seed <= info.max_seed:
-        raise BadRequest.value(
-            "seed", f"an integer from 0 to {info.max_seed} for {info.name}", seed
-        )
+    if not 0 <= seed <= MAX_SEED:
+        raise BadRequest.value("seed", f"an integer from 0 to {MAX_SEED}", seed)
     return seed
 
 

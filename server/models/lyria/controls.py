@@ -9,8 +9,8 @@ from __future__ import annotations
 from server.models.base import Control, ModelInfo
 
 SAMPLE_RATE, CHANNELS = 48_000, 2
-#: Seeds are int32 there, and not negative.
-MAX_SEED = 2**31 - 1
+#: Seeds are int32 there, and not negative; ours are twice as many, so two may mean the same.
+NUM_SEEDS = 2**31
 #: The published job dialect allows more.
 HIGHEST_GUIDANCE = 6.0
 SCALES = (
@@ -55,7 +55,6 @@ def info_of(name: str) -> ModelInfo:
         max_duration_seconds=300,
         default_duration_seconds=30,
         needs_prompt=True,
-        max_seed=MAX_SEED,
         native_dialect="lyria",
         code_licence="the same as Continuo's",
         weights_licence="none here: Google's terms for its API hold for the music",

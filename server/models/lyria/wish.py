@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from server.events import Warning
 from server.generation import GenerationRequest, WeightedPrompt
-from server.models.lyria.controls import HIGHEST_GUIDANCE, MAX_SEED
+from server.models.lyria.controls import HIGHEST_GUIDANCE, NUM_SEEDS
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -68,7 +68,7 @@ class Wish:
         seed = request.drawn_seed + self.num_sessions_before * NEXT_SESSION_SEED_STEP
         guidance = request.guidance
         return types.LiveMusicGenerationConfig(
-            seed=seed % (MAX_SEED + 1),
+            seed=seed % NUM_SEEDS,
             guidance=None if guidance is None else min(guidance, HIGHEST_GUIDANCE),
             **{name: getattr(request, name) for name in ALIKE},
         )

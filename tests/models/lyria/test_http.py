@@ -98,7 +98,7 @@ def test_every_field_reaches_google(google: FakeGoogle) -> None:
     }
     prompts = [{"text": "jazz", "weight": -0.5}, {"text": "strings"}]
     with serving("one") as server:
-        stream(server, duration=1, seed=9, cfg_coef=2.5, prompts=prompts, **fields)
+        stream(server, duration=1, seed=2**31 + 9, cfg_coef=2.5, prompts=prompts, **fields)
     (session,) = google.sessions
     assert session.prompts == [
         {"text": "rain", "weight": 1.0},
@@ -113,7 +113,7 @@ def test_every_field_reaches_google(google: FakeGoogle) -> None:
         "musicGenerationMode": "music_generation_mode",
     }
     told = {camel.get(name, name): value for name, value in session.configuration.items()}
-    assert told == {**fields, "seed": 9, "guidance": 2.5}
+    assert told == {**fields, "seed": 9, "guidance": 2.5}  # its seeds are int32
     assert session.frames[2] == {"playbackControl": "PLAY"}
     assert (session.model, session.version) == ("models/lyria-realtime-exp", "v1alpha")
 
@@ -133,7 +133,7 @@ BAD_FIELDS = [
     ({"brightness": float("nan")}, "brightness", "a number"),
     ({"temperature": 3.5}, "temperature", "from 0 to 3"),
     ({"top_k": 1001}, "top_k", "from 1 to 1000"),
-    ({"seed": 2**31}, "seed", "from 0 to 2147483647"),
+    ({"seed": 2**32}, "seed", "from 0 to 4294967295"),
     ({"mute_bass": 1}, "mute_bass", "true or false"),
     ({"music_generation_mode": "LOUD"}, "music_generation_mode", "one of QUALITY"),
     ({"duration": 301}, "duration", "from 1 to 300"),
