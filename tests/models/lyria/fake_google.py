@@ -175,7 +175,7 @@ class FakeGoogle:
 
     async def answer_music(self, request: web.Request) -> web.StreamResponse:
         session = Session(request)
-        behaviours = self._behaviours.get(session.key) or [plays]
+        behaviours = self._behaviours.get(session.key, [plays])
         number = self.keys_used().count(session.key)
         self.sessions.append(session)
         behaviour = behaviours[min(number, len(behaviours) - 1)]
