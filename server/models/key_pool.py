@@ -127,7 +127,10 @@ class KeyPool:
     def rest(self, key: Key, why: str) -> None:
         """Its quota is used up for now."""
         key.num_errors += 1
-        seconds = key.rest(self._clock())
+        now = self._clock()
+        if key.rests_until > now:  # another request has found out already
+            return
+        seconds = key.rest(now)
         logger.warning("Key {} rests for {:g} s: {}", key.name, seconds, why)
 
     def disable(self, key: Key, why: str) -> None:

@@ -52,20 +52,23 @@ class Performance:
                 async for event in events:
                     yield event
         except Fault as fault:
-            yield self._interruption(fault)
+            yield self._progress()  # so that nobody thinks it hangs
             await self._attempts.after(fault)
+            if self._splice.num_frames:
+                yield self._reconnected(fault)
             self._splice.cut()
             self._wish = self._wish.later()
 
     async def _session(self) -> AsyncGenerator[ModelEvent, None]:
         client = self._clients.of(self._attempts.key())
-        unheard = {prompt.text for prompt in self._wish.prompts}
+        num_prompts = len({prompt.text for prompt in self._wish.prompts})
+        filtered: set[str] = set()
         async with aclosing(listen(client, self._wish, self._upstream)) as messages:
             async for message in messages:
                 if isinstance(message, Filtered):
-                    unheard.discard(message.text)
+                    filtered.add(message.text)
                     yield _told(message)
-                    if not unheard:
+                    if len(filtered) == num_prompts:
                         raise _all_filtered(message)
                     continue
                 for event in self._add(message):
@@ -88,13 +91,10 @@ class Performance:
     def _progress(self) -> Progress:
         return Progress(100 * self._splice.given_frames / self._total_frames)
 
-    def _interruption(self, fault: Fault) -> ModelEvent:
-        """A listener need not know of it before there was any sound, but that all goes on."""
-        if not self._splice.num_frames:
-            return self._progress()
+    def _reconnected(self, fault: Fault) -> Warning:
         seconds = self._splice.num_frames / SAMPLE_RATE
         said = f"{fault.kind.value} {seconds:.1f} s into the music"
-        return Warning("interrupted", f"{said}; the rest comes from a new session, cross-faded")
+        return Warning("reconnected", f"{said}; the rest comes from a new session, cross-faded")
 
 
 def _told(filtered: Filtered) -> Warning:
