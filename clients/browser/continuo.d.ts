@@ -160,7 +160,10 @@ export interface Job {
   expires_at: string | null;
   error: { code: string; message: string } | null;
   warnings: { code: string; message: string }[];
-  files: { take: number; seed: number; stem: string | null; format: Format; url: string }[];
+  /** `txt` is what the model has written, such as lyrics. */
+  files: { take: number; seed: number; stem: string | null; format: Format | "txt"; url: string }[];
+  /** It failed, and `files` hold what was made before that. */
+  partial: boolean;
   events_url: string;
   audio_url: string;
 }
