@@ -2,6 +2,7 @@
 # make test   install what the tests need, and pass them
 # make check  ruff and mypy --strict
 # make bench  the benchmarks, as tables
+# make quality MODEL=name   what number formats do to a model
 # make soak   the tests in their long form
 # make test-audiocraft  the tests over the audiocraft package, in an environment of its own
 
@@ -19,7 +20,7 @@ export GOMP_SPINCOUNT ?= 1000
 AUDIOCRAFT_PYTHON ?= python3.11
 AUDIOCRAFT_VENV := .venv-audiocraft
 
-.PHONY: run test test-audiocraft check bench soak clean
+.PHONY: run test test-audiocraft check bench quality soak clean
 
 run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.installed-musicgen)
 	exec $(BIN)/python -m server $(if $(PORT),--port $(PORT)) $(if $(MODEL),--music_model_name $(MODEL))
@@ -42,12 +43,15 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.streams
 	$(BIN)/python -m benchmarks.sketch --seeds 2 --seconds 20
 
-$(VENV)/.installed-%: pyproject.toml constraints.txt
+quality: $(VENV)/.installed-musicgen $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.quality $(MODEL)
+
+$(VENV)/.installed-%: pyproject.toml constraints.txt setup.py $(wildcard server/models/musicgen/cpu/native/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	touch $@
 
-$(AUDIOCRAFT_VENV)/.installed: pyproject.toml constraints.txt requirements/audiocraft.txt
+$(AUDIOCRAFT_VENV)/.installed: pyproject.toml constraints.txt setup.py requirements/audiocraft.txt
 	test -x $(@D)/bin/python || $(AUDIOCRAFT_PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,musicgen]"
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/audiocraft.txt

@@ -53,7 +53,7 @@ class Diary:
 
 def measure_steps(folder: Path) -> None:
     """Print the table of decode steps, without sampling and codec."""
-    model = load(folder, no_other).language_model
+    model = in_float32(folder).language_model
     rows = [
         [str(num), *(f"{milliseconds_a_step(model, num, at):.0f}" for at in POSITIONS)]
         for num in BATCHES
@@ -80,7 +80,7 @@ def milliseconds_a_step(model: LanguageModel, num_requests: int, position: int) 
 
 def measure_newcomers(folder: Path) -> None:
     """Print what those who play notice of others, and where the codec is better off."""
-    checkpoint = load(folder, no_other)
+    checkpoint = in_float32(folder)
     opening = torch.randint(CARD, (4, 150))
     newcomers = {
         "nobody": None,
@@ -130,7 +130,7 @@ def seconds_for_four(checkpoint: Checkpoint, own_thread: bool) -> float:
 @contextmanager
 def engine_over(checkpoint: Checkpoint, own_thread: bool) -> Iterator[Engine]:
     def build() -> Runner:
-        runner = Runner(checkpoint, checkpoint.language_model, CPU, 0.16)
+        runner = Runner(checkpoint, checkpoint.language_model, CPU, torch.float32, 0.16)
         runner.studio = Studio(checkpoint.codec, own_thread, runner.news)
         runner.capacity = Resources(4, 2**40)
         return runner
@@ -149,6 +149,13 @@ def begin(engine: Engine, wish: Wish) -> tuple[Generation, Diary]:
 def until(holds: Callable[[], bool]) -> None:
     while not holds():
         time.sleep(0.01)
+
+
+def in_float32(folder: Path) -> Checkpoint:
+    """Computed by torch."""
+    checkpoint = load(folder, no_other)
+    checkpoint.language_model.place(CPU, torch.float32)
+    return checkpoint
 
 
 def no_other(name: str) -> Path:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast, get_args
 
 from clients.errors import BadRequest, ClientError
@@ -23,6 +24,14 @@ FAILED = 1
 BAD_REQUEST = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"cannot read {path}: {error}") from None
+
+
 #: Field of the request, its type, its help. Ranges are the server's: it names them in its refusal.
 WISHES: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("duration", int, "length in seconds"),
@@ -35,6 +44,10 @@ WISHES: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("num_takes", int, "so many takes, with seeds that follow one another"),
     ("melody", str, "a sound file whose melody to follow"),
     ("continue_audio", str, "a sound file to go on from"),
+    ("lyrics", _text_of, "a file with the lyrics of a song, LRC or plain"),
+    ("ref_audio", str, "a sound file of the style; the description must be empty then"),
+    ("ref_song", str, "a song of which parts are made anew"),
+    ("edit_segments", json.loads, "these parts, pairs of seconds: [[-1, 25], [50, -1]]"),
     ("bpm", int, "tempo in beats per minute"),
     ("scale", str, "key and scale, in the model's words"),
     ("density", float, "how many notes, 0 to 1"),
@@ -42,9 +55,16 @@ WISHES: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("music_generation_mode", str, "what Lyria favours: QUALITY, DIVERSITY or VOCALIZATION"),
     ("prompts", json.loads, 'more prompts: [{"text": "rain", "weight": 0.5}]'),
 )
-METAVARS: dict[object, str] = {int: "N", float: "X", str: "TEXT", json.loads: "JSON"}
+METAVARS: dict[object, str] = {
+    int: "N",
+    float: "X",
+    str: "TEXT",
+    _text_of: "FILE",
+    json.loads: "JSON",
+}
 SWITCHES: tuple[tuple[str, str], ...] = (
     ("stream_audio", "have the sound sent while it is made, and time the first of it"),
+    ("whole_decoding", "decode the sound at once, where the model can"),
     ("stems", "save the parts too, where the model has them"),
     ("mute_bass", "leave out the bass, where the model can"),
     ("mute_drums", "leave out the drums, where the model can"),

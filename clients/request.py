@@ -32,7 +32,7 @@ Format = Literal["wav", "flac", "ogg", "mp3", "midi"]
 Level = Literal["peak", "loudness"]
 Mode = Literal["QUALITY", "DIVERSITY", "VOCALIZATION"]
 #: Fields that are sound files: the path of one, whose content is sent.
-SOUND_FILES = ("melody", "continue_audio")
+SOUND_FILES = ("melody", "continue_audio", "ref_audio", "ref_song")
 
 
 class WeightedPrompt(TypedDict, total=False):
@@ -61,6 +61,11 @@ class Fields(TypedDict, total=False):
     normalize: Level | None  # what the finished sound is brought to
     melody: str | Path | None  # a sound file whose melody to follow, where the model can
     continue_audio: str | Path | None  # a sound file to go on from, where the model can
+    lyrics: str | None  # LRC, or plain lines that are spread over the song
+    ref_audio: str | Path | None  # a sound file of the style, the description being empty
+    ref_song: str | Path | None  # a song that is made anew in `edit_segments`
+    edit_segments: Sequence[Sequence[float]] | None  # pairs of seconds; -1 is its start or end
+    whole_decoding: bool | None  # decode the sound at once, not in pieces
     stems: bool | None  # the parts too, where the model has them
     bpm: int | None
     scale: str | None

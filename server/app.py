@@ -14,6 +14,8 @@ from sse_starlette.sse import AppStatus
 
 from server import __version__
 from server.controllers import (
+    diffrhythm_bodies,
+    diffrhythm_jobs,
     direct_wav,
     health,
     job_bodies,
@@ -108,7 +110,7 @@ def create_stored_jobs(settings: Settings, service: GenerationService) -> Stored
     retention_hours = {
         jobs.DIALECT: settings.job_retention_hours,
         lyria_bodies.DIALECT: settings.lyria_retention_hours,
-        "diffrhythm": settings.diffrhythm_retention_hours,
+        diffrhythm_jobs.DIALECT: settings.diffrhythm_retention_hours,
     }
     return StoredJobs(
         service,
@@ -161,6 +163,13 @@ def _add_routes(
         ),
         jobs.router(service, stored_jobs, send_timeout_seconds, limiter(jobs.DIALECT), debug),
         lyria_jobs.router(service, stored_jobs, pool, settings.lyria_model, lyria, debug),
+        diffrhythm_jobs.router(
+            service,
+            stored_jobs,
+            settings.diffrhythm_model,
+            limiter(diffrhythm_jobs.DIALECT),
+            debug,
+        ),
         direct_wav.router(
             service,
             places,
@@ -174,7 +183,13 @@ def _add_routes(
         page.router(),
     ):
         app.include_router(router)
-    bodies = (musicgen_sse.GenerateMusic, lyria_bodies.LyriaRequest, direct_wav.Generate)
+    bodies = (
+        musicgen_sse.GenerateMusic,
+        lyria_bodies.LyriaRequest,
+        diffrhythm_bodies.GenerateSong,
+        diffrhythm_bodies.EditSong,
+        direct_wav.Generate,
+    )
     describe(app, (*musicgen_events.EVENTS, *job_bodies.EVENTS, *bodies, ProblemBody))
     app.add_exception_handler(404, no_such_route)
     app.add_exception_handler(405, no_such_route)

@@ -28,6 +28,14 @@ class Recording:
         return self.samples.shape[1] / self.sample_rate
 
 
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """A song of which only `segments`, each (start, end) in seconds, are made anew."""
+
+    song: Recording
+    segments: tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True)
 class WeightedPrompt:
     """One of several prompts, with how much it counts beside the others: any number but 0."""
@@ -77,6 +85,15 @@ class GenerationRequest:
     weighted_prompts: tuple[WeightedPrompt, ...] | None = None
     melody: Recording | None = None
     continuation: Recording | None = None
+    #: LRC, lines that begin with their time, or plain ones; empty is an instrumental.
+    lyrics: str | None = None
+    #: What it should sound like, in place of `prompt`.
+    style_audio: Recording | None = None
+    #: These two come together; -1 is the song's start or end until the service has resolved it.
+    edited_song: Recording | None = None
+    edit_segments: tuple[tuple[float, float], ...] | None = None
+    #: Decode all sound at once, at the end, where a model otherwise does it in pieces.
+    whole_decoding: bool = False
 
     @property
     def num_seconds(self) -> int:
@@ -84,6 +101,13 @@ class GenerationRequest:
         if self.duration_seconds is None:
             raise ValueError("the request has no duration yet: the service resolves it")
         return self.duration_seconds
+
+    @property
+    def edit(self) -> Edit | None:
+        """What is to be made anew of which song, if that is what is wanted."""
+        if self.edited_song is None or self.edit_segments is None:
+            return None
+        return Edit(self.edited_song, self.edit_segments)
 
     @property
     def total_seconds(self) -> int:

@@ -75,6 +75,9 @@ class Settings(BaseModel):
     lyria_model: str = _setting(
         "lyria-realtime", "the model that serves /generate-music", "LYRIA_MODEL", min_length=1
     )
+    diffrhythm_model: str = _setting(
+        "diffrhythm", "the model that serves /api/generate", "DIFFRHYTHM_MODEL", min_length=1
+    )
     genai_api_keys: tuple[SecretStr, ...] = _numbered_secrets(
         "keys of Google's API, for the Lyria models; requests take turns", "GENAI_API_KEY", 10
     )
@@ -205,7 +208,7 @@ class Settings(BaseModel):
         0, "streaming requests that may wait for a slot; others get 503", "WAITING_PLACES", ge=0
     )
     max_body_bytes: int = _setting(
-        32 * 2**20, "longest request body that is read", "MAX_BODY_BYTES", ge=1024
+        64 * 2**20, "longest request body that is read", "MAX_BODY_BYTES", ge=1024
     )
     drain_seconds: float = _setting(
         30.0, "how long streams may finish once the server is told to stop", "DRAIN_SECONDS", ge=0

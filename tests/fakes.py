@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from server.errors import ModelBroken, TooLarge, Unavailable
 from server.events import AudioChunk, Document, ModelEvent, Progress, Samples, Warning
 from server.generation import GenerationRequest
 from server.models.base import Availability, Control, Model, ModelInfo, ModelOptions, Resources
+from server.models.diffrhythm.lyrics import with_times
 from server.models.threaded import ThreadedModel
 
 SAMPLE_RATE = 8_000
@@ -253,3 +255,44 @@ class Hearing(ThreadedModel):
         heard = [np.zeros(1, np.float32) if each is None else each.samples[0] for each in given]
         yield AudioChunk(np.stack([np.resize(each, num_samples) for each in heard]))
         yield Progress(100)
+
+
+class Singing(ThreadedModel):
+    """Noise in place of a song: the style's recording on the left, if there is one. What is edited
+    keeps its own samples outside of the segments."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        limits = {"min_duration_seconds": 95, "max_duration_seconds": 285}
+        abilities = frozenset({"lyrics", "style_audio", "edited_song"})
+        sings = info(name, abilities=abilities, default_duration_seconds=95, **limits)
+        super().__init__(replace(sings, max_prompt_characters=500), options)
+
+    def resolve(self, request: GenerationRequest) -> GenerationRequest:
+        return replace(request, lyrics=with_times(request.lyrics or "", request.num_seconds))
+
+    def interpret(self, request: GenerationRequest) -> dict[str, object]:
+        return {"lyrics": request.lyrics}
+
+    def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        for second in range(request.num_seconds):
+            time.sleep(step_seconds(request.prompt))
+            yield AudioChunk(self._second(request, second))
+            yield Progress(100 * (second + 1) / request.num_seconds)
+
+    def _second(self, request: GenerationRequest, second: int) -> Samples:
+        sound = tone(request.drawn_seed, second)
+        if request.style_audio is not None:
+            sound[0] = request.style_audio.samples[0, :SAMPLE_RATE]
+        if request.edit is not None and not any(a <= second < b for a, b in request.edit.segments):
+            start = second * SAMPLE_RATE
+            sound[:] = request.edit.song.samples[:, start : start + SAMPLE_RATE]
+        return sound
+
+
+class Mute(Singing):
+    """Would sing, but cannot run here."""
+
+    def __init__(self, name: str, options: ModelOptions) -> None:
+        super().__init__(name, options)
+        nowhere = Availability("its weights are not on this machine", "Run: fetch-weights NAME")
+        self.info = replace(self.info, availability=nowhere)

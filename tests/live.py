@@ -30,6 +30,7 @@ FAKES = (
     "late-weights=tests.fakes:LateWeights",
     "weighted=tests.fakes:Weighted",
     "hearing=tests.fakes:Hearing",
+    "singing=tests.fakes:Singing",
     "surprise=tests.fakes:Surprise",
     "heavy-3=tests.fakes:Heavy",
     "heavy-4=tests.fakes:Heavy",

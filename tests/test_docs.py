@@ -10,6 +10,13 @@ import pytest
 from dotenv import dotenv_values
 
 from server.app import create_app
+from server.controllers.diffrhythm_bodies import (
+    EditSong,
+    SongHealth,
+    SongQueued,
+    SongStatus,
+    TaskDeleted,
+)
 from server.controllers.direct_wav import Generate
 from server.controllers.lyria_bodies import KeyStats, LyriaRequest, LyriaStarted, LyriaStatus
 from server.controllers.musicgen_events import EVENTS
@@ -58,10 +65,11 @@ def test_every_route_is_documented() -> None:
 
 
 def test_every_event_key_and_field_is_documented() -> None:
-    for event in (*EVENTS, RefusalEvent, LyriaStarted, LyriaStatus, KeyStats):
+    answers = (LyriaStarted, LyriaStatus, KeyStats, SongQueued, SongStatus, TaskDeleted, SongHealth)
+    for event in (*EVENTS, RefusalEvent, *answers):
         for key in event.model_fields.keys() - {"event"}:
             assert re.search(rf"[`\"]{key}[`\"]", API), f"{event.__name__}.{key}"
-    for body in (GenerateMusic, Generate, LyriaRequest):
+    for body in (GenerateMusic, Generate, LyriaRequest, EditSong):
         for field in body.model_fields:
             assert f"`{field}`" in API, field
 

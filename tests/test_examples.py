@@ -21,7 +21,7 @@ CURLS = [
     (page, example)
     for page in ("README.md", "docs/api.md")
     for example in re.findall(
-        r"(?:^    (?:\$ )?(?=curl|job=|task=).*\n)(?:^    .*\n)*",
+        r"(?:^    (?:\$ )?(?=curl|job=|task=|printf).*\n)(?:^    .*\n)*",
         (ROOT / page).read_text("utf-8"),
         re.M,
     )
@@ -32,7 +32,8 @@ PYTHONS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text("u
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Live]:
-    with live(music_model_name="sketch", lyria_model="sketch") as running:
+    models = {"lyria_model": "sketch", "diffrhythm_model": "singing"}
+    with live(music_model_name="sketch", **models) as running:
         yield running
 
 
@@ -55,6 +56,8 @@ def test_curl(server: Live, tmp_path: Path, page: str, example: str) -> None:
         assert done.stdout == shown[0]
     elif "rain.wav" in script:
         assert soundfile.info(tmp_path / "rain.wav").frames == 480_000
+    elif "song.wav" in script:
+        assert soundfile.info(tmp_path / "song.wav").duration == 95
     else:
         assert '"event":"completed"' in done.stdout
 
@@ -86,5 +89,5 @@ def test_the_python_examples_of_the_wire(server: Live, tmp_path: Path, script: s
     address = server.url.removeprefix("http://")
     done = run([sys.executable, "-c", script.replace("127.0.0.1:5555", address)], tmp_path)
     assert done.returncode == 0, done.stderr
-    info = soundfile.info(tmp_path / "rain.wav")
-    assert (info.frames, info.samplerate) == (480_000, 48_000)
+    (file,) = tmp_path.glob("*.wav")
+    assert soundfile.info(file).duration == {"rain": 10, "song": 95}[file.stem]

@@ -52,7 +52,8 @@ OPERATIONS = {found.ok().label: found.ok() for found in INTERFACE.get_all_operat
 def server() -> Iterator[Live]:
     """With room for everything: it is the answers that are looked at, not how many there are."""
     unlimited = {"rate_limit_requests_per_minute": 0, "rate_limit_requests_per_hour": 0}
-    with live(lyria_model="ticking", max_batch=4, **unlimited) as running:
+    models = {"lyria_model": "ticking", "diffrhythm_model": "singing"}
+    with live(max_batch=4, **models, **unlimited) as running:
         yield running
 
 

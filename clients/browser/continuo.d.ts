@@ -26,6 +26,16 @@ export interface GenerateParams {
   melody?: Blob | string;
   /** A sound file to go on from: for the ability `continuation`. */
   continue_audio?: Blob | string;
+  /** LRC, or plain lines that are spread over the song: for the ability `lyrics`. */
+  lyrics?: string;
+  /** A sound file of the style, the description being empty: for the ability `style_audio`. */
+  ref_audio?: Blob | string;
+  /** A song of which `edit_segments` are made anew: for the ability `edited_song`. */
+  ref_song?: Blob | string;
+  /** Pairs of seconds; -1 is the song's start or end. */
+  edit_segments?: [number, number][];
+  /** Decode the sound at once, not in pieces: for the ability `whole_decoding`. */
+  whole_decoding?: boolean;
   temperature?: number;
   top_k?: number;
   top_p?: number;
@@ -202,6 +212,13 @@ export function submitJob(
 
 /** Ends a job that has not ended, and gives it as it is then. */
 export function cancelJob(url: string, id: string, options?: Options): Promise<Job>;
+
+/** The sound of a completed job; `format` is its own if left out. */
+export function jobAudio(
+  url: string,
+  id: string,
+  options?: Options & { format?: Format },
+): Promise<Blob>;
 
 /**
  * The events of a job from its beginning; a broken connection is taken up again where it broke.

@@ -22,5 +22,5 @@ export {
   UnexpectedAnswer,
 } from "./errors.js";
 export { generate, listModels } from "./generate.js";
-export { cancelJob, followJob, submitJob } from "./jobs.js";
+export { cancelJob, followJob, jobAudio, submitJob } from "./jobs.js";
 export { Player } from "./player.js";

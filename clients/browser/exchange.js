@@ -10,7 +10,9 @@ export function bodyOf(fields) {
     return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
   }
   const form = new FormData();
-  values.forEach(([name, value]) => form.append(name, value));
+  values.forEach(([name, value]) =>
+    form.append(name, Array.isArray(value) ? JSON.stringify(value) : value),
+  );
   return { body: form };
 }
 

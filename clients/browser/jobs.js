@@ -27,6 +27,12 @@ export async function cancelJob(url, id, { signal } = {}) {
   return (await answer(`${url}${ROUTE}/${id}/cancel`, { method: "POST", signal })).json();
 }
 
+/** The sound of a completed job as a Blob; `format` is its own, a WAV mostly, if left out. */
+export async function jobAudio(url, id, { format, signal } = {}) {
+  const query = format ? `?${new URLSearchParams({ format })}` : "";
+  return (await answer(`${url}${ROUTE}/${id}/audio${query}`, { signal, cache: "no-store" })).blob();
+}
+
 /**
  * The events of a job from its beginning, the last one being `completed` with the files as Blobs.
  *
@@ -64,8 +70,7 @@ async function ended(url, job, signal) {
   if (job.state !== "completed") {
     throw new GenerationFailed(job.error.message, { code: job.error.code });
   }
-  const blobOf = async (path) =>
-    (await answer(url + path, { signal, cache: "no-store" })).blob();
+  const blobOf = async (path) => (await answer(url + path, { signal, cache: "no-store" })).blob();
   const stems = job.files.filter(({ take, stem }) => take === 0 && stem !== null);
   return {
     event: "completed",
@@ -81,10 +86,8 @@ async function ended(url, job, signal) {
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, seconds * 1000);
-    signal?.addEventListener(
-      "abort",
-      () => (clearTimeout(timer), reject(signal.reason)),
-      { once: true },
-    );
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), {
+      once: true,
+    });
   });
 }

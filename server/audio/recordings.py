@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,6 @@ import soundfile
 from server.events import Samples
 from server.generation import Recording
 
-#: Of a longer recording only so much is used, and read.
 MAX_SECONDS = 30.0
 MIN_SECONDS = 0.1
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 192_000
@@ -22,12 +22,26 @@ SILENCE = 1e-4
 BLOCK_SAMPLES = 65_536
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """What is used of a recording, and read: the `part` of it that has `max_seconds`."""
+
+    part: Literal["first", "middle", "last"]
+    max_seconds: float = MAX_SECONDS
+    min_seconds: float = MIN_SECONDS
+
+    def start(self, num_samples: int, num_used: int) -> int:
+        """Where it begins in a recording of `num_samples`, of which `num_used` are used."""
+        spare = max(0, num_samples - num_used)
+        return {"first": 0, "middle": spare // 2, "last": spare}[self.part]
+
+
 class UnusableRecording(Exception):
     """The file cannot be used; the text says why, as the end of "melody …"."""
 
 
-def read_recording(file: bytes, part: Literal["first", "last"]) -> Recording:
-    """The `part` of the file's sound that is used, MAX_SECONDS at most. Blocking.
+def read_recording(file: bytes, excerpt: Excerpt) -> Recording:
+    """The `excerpt` of the file's sound. Blocking.
 
     Mono and stereo stay so, more channels become one; samples are clipped to ±1. Raises
     `UnusableRecording`.
@@ -35,13 +49,13 @@ def read_recording(file: bytes, part: Literal["first", "last"]) -> Recording:
     try:
         with soundfile.SoundFile(io.BytesIO(file)) as source:
             _check_header(source)
-            num_samples = int(MAX_SECONDS * source.samplerate)
-            if part == "last" and source.frames > num_samples:
-                source.seek(source.frames - num_samples)
+            num_samples = int(excerpt.max_seconds * source.samplerate)
+            if start := excerpt.start(source.frames, num_samples):
+                source.seek(start)
             samples, sample_rate = _read(source, num_samples), source.samplerate
     except soundfile.SoundFileError as error:
         raise UnusableRecording(f"cannot be read as a sound file: {_reason(error)}") from None
-    _check_sound(samples, sample_rate)
+    _check_sound(samples, sample_rate, excerpt.min_seconds)
     return Recording(np.clip(samples, -1.0, 1.0), sample_rate)
 
 
@@ -66,11 +80,11 @@ def _read(source: soundfile.SoundFile, num_samples: int) -> Samples:
     return np.ascontiguousarray(np.concatenate(blocks).T)
 
 
-def _check_sound(samples: Samples, sample_rate: int) -> None:
+def _check_sound(samples: Samples, sample_rate: int, min_seconds: float) -> None:
     seconds = samples.shape[1] / sample_rate
-    if seconds < MIN_SECONDS:
+    if seconds < min_seconds:
         raise UnusableRecording(
-            f"must have at least {MIN_SECONDS:g} s of sound; has {seconds:.3g} s"
+            f"must have at least {min_seconds:g} s of sound; has {seconds:.3g} s"
         )
     if not np.isfinite(samples).all():
         raise UnusableRecording("holds samples that are no numbers (NaN or infinite)")

@@ -57,6 +57,56 @@ SoundFile = Annotated[
 ]
 
 
+def _from_file(value: object) -> object:
+    """UnicodeDecodeError is a ValueError, as pydantic wants it."""
+    text = value.decode() if isinstance(value, bytes) else value
+    return text.removeprefix("\ufeff") if isinstance(text, str) else text
+
+
+#: A text that may be a file in a form; its byte-order mark is left out.
+TextFile = Annotated[
+    Text,
+    BeforeValidator(_from_file),
+    WithJsonSchema({"type": "string", "contentMediaType": "text/plain"}),
+]
+
+
+def _as_pairs(value: object) -> object:
+    """Tuples of numbers: other than elsewhere in a form, no text stands for one."""
+    try:
+        pairs = json.loads(value) if isinstance(value, str) else value
+    except RecursionError:
+        raise ValueError("it is too deep") from None
+    if not isinstance(pairs, list):
+        raise ValueError("it is no list")
+    return tuple(_as_pair(pair) for pair in pairs)
+
+
+def _as_pair(pair: object) -> tuple[object, ...]:
+    if isinstance(pair, list) and [type(end) in (int, float) for end in pair] == [True, True]:
+        return tuple(pair)
+    raise ValueError("it is no pair of numbers")
+
+
+#: Parts of a song by their ends in seconds, in a form as JSON; -1 is the song's start or end.
+Segments = Annotated[
+    tuple[tuple[float, float], ...],
+    BeforeValidator(_as_pairs),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {
+                "type": "array",
+                "items": {"type": "number", "minimum": -1},
+                "minItems": 2,
+                "maxItems": 2,
+            },
+            "examples": [[[-1, 25], [50.0, -1]]],
+        }
+    ),
+]
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("it is blank")
@@ -150,26 +200,30 @@ def validate(kind: type[BodyT], value: object, strict: bool = True) -> BodyT:
 def _in_words(kind: type[Body], fault: ErrorDetails) -> BadRequest:
     if not fault["loc"]:  # a name that is no Unicode text
         return MalformedBody(None, f"the body is wrong: {fault['msg']}")
-    name = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
-        return _unknown(_schema(kind, fault["loc"][:-1]), name)
-    allowed = _allowed(_schema(kind, fault["loc"]))
+        _, schema = _place(kind, fault["loc"][:-1])
+        return _unknown(schema, ".".join(map(str, fault["loc"])))
+    name, schema = _place(kind, fault["loc"])
     if fault["type"] == "missing":
-        return BadRequest(name, f"is required: {allowed}")
-    return BadRequest.value(name, allowed, fault["input"])
+        return BadRequest(name, f"is required: {_allowed(schema)}")
+    return BadRequest.value(name, _allowed(schema), fault["input"])
 
 
-def _schema(kind: type[Body], place: tuple[int | str, ...]) -> dict[str, Any]:
-    """What the JSON schema of a body says of a place in it."""
+def _place(kind: type[Body], steps: tuple[int | str, ...]) -> tuple[str, dict[str, Any]]:
+    """A place in a body: its name, and what the JSON schema says of it. A list of anything but
+    objects is one place."""
     whole = kind.model_json_schema()
-    found = whole
-    for step in place:
-        found = found["items"] if isinstance(step, int) else found["properties"][step]
-        options = [o for o in found.get("anyOf", []) if o.get("type") != "null"]
-        found = options[0] if options else found
+    found, names = whole, []
+    for step in steps:
+        inner = found["items"] if isinstance(step, int) else found["properties"][step]
+        if isinstance(step, int) and "$ref" not in inner:
+            break
+        options = [o for o in inner.get("anyOf", []) if o.get("type") != "null"]
+        found = options[0] if options else inner
         if "$ref" in found:
             found = whole["$defs"][found["$ref"].rsplit("/", 1)[1]]
-    return found
+        names.append(str(step))
+    return ".".join(names), found
 
 
 def _unknown(schema: dict[str, Any], name: str) -> UnknownField:
@@ -185,6 +239,10 @@ def _allowed(schema: dict[str, Any]) -> str:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "contentEncoding" in schema:
         return "a sound file, in JSON as base64"
+    if "contentMediaType" in schema:
+        return "a text in UTF-8"
+    if schema["type"] == "array" and "examples" in schema:
+        return f"a list of pairs of seconds, such as {schema['examples'][0]}"
     if schema["type"] == "array":
         return f"a list of {schema['minItems']} to {schema['maxItems']} objects"
     if schema["type"] == "object":

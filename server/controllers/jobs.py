@@ -38,8 +38,8 @@ from server.stores.stored_job import IdempotencyKey, StoredJob
 DIALECT = "jobs"
 MAX_LIST = 100
 MAX_PAGE = 100
-#: Each may become 30 s of sound in memory.
-MAX_SOUND_FILES = 10
+#: What sound files may become in memory: a song and its style, or ten melodies.
+MAX_SOUND_SECONDS = 310
 KEY = re.compile(r"[!-~]{1,255}")
 SANE_CURSOR = r"^[0-9]{1,18}$"
 
@@ -193,15 +193,25 @@ async def _requests(
     is_list: bool,
 ) -> list[GenerationRequest]:
     """The wishes as their models will see them; an error says which of a list is wrong."""
-    num_files = sum(getattr(body, name) is not None for body in bodies for name in SOUND_FILES)
-    if num_files > MAX_SOUND_FILES:
-        raise BadRequest(None, f"{num_files} sound files; a list may hold {MAX_SOUND_FILES}")
+    _check_sound(bodies)
     requests = []
     for index, body in enumerate(bodies):
         with _item(index if is_list else None):
             wish = to_request(body, await recordings.read(body))
             requests.append(service.resolve(wish)[1])
     return requests
+
+
+def _check_sound(bodies: list[GenerateMusic]) -> None:
+    seconds = sum(
+        excerpt.max_seconds
+        for body in bodies
+        for name, excerpt in SOUND_FILES.items()
+        if getattr(body, name) is not None
+    )
+    if seconds > MAX_SOUND_SECONDS:
+        held = f"its sound files may hold {seconds:g} s that are used"
+        raise BadRequest(None, f"the list is too much at once: {held}, {MAX_SOUND_SECONDS} may be")
 
 
 @contextmanager

@@ -9,14 +9,17 @@ from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
+from server.audio.recordings import Excerpt
 from server.controllers.bodies import (
     Body,
     Integer,
     Mode,
     Prompts,
     Seed,
+    Segments,
     SoundFile,
     Text,
+    TextFile,
     read_body,
     weighted_prompts,
 )
@@ -25,7 +28,7 @@ from server.controllers.musicgen_messages import Messages, data_line
 from server.controllers.openapi import json_or_form
 from server.controllers.problems import ErrorBody, as_json, route_class
 from server.controllers.rate_limits import RateLimiter
-from server.controllers.recordings import RecordingReader
+from server.controllers.recordings import SONG_EXCERPT, STYLE_EXCERPT, RecordingReader
 from server.controllers.responses import JobResponse
 from server.errors import BadRequest, ContinuoError
 from server.generation import MAX_TAKES, GenerationRequest, Recording
@@ -41,9 +44,16 @@ WIRE_NAMES = {
     "multiband_diffusion": "mbd",
     "weighted_prompts": "prompts",
     "continuation": "continue_audio",
+    "style_audio": "ref_audio",
+    "edited_song": "ref_song",
 }
-#: Sound files of the request, and which part of a long one is used.
-SOUND_FILES: dict[str, Literal["first", "last"]] = {"melody": "first", "continue_audio": "last"}
+#: Sound files of the request, and what is used of them.
+SOUND_FILES = {
+    "melody": Excerpt("first"),
+    "continue_audio": Excerpt("last"),
+    "ref_audio": STYLE_EXCERPT,
+    "ref_song": SONG_EXCERPT,
+}
 
 
 class GenerateMusic(Body):
@@ -89,6 +99,21 @@ class GenerateMusic(Body):
     mute_drums: bool | None = None
     only_bass_and_drums: bool | None = None
     music_generation_mode: Mode | None = Field(None, description="what to favour")
+    lyrics: TextFile | None = Field(
+        None, description="LRC, or plain lines that are spread over the song, for song models"
+    )
+    ref_audio: SoundFile | None = Field(
+        None, description="a sound file of the style, the description being empty, for song models"
+    )
+    ref_song: SoundFile | None = Field(
+        None, description="a song that is made anew in `edit_segments`, for models that can"
+    )
+    edit_segments: Segments | None = Field(
+        None, description="pairs of seconds in `ref_song`; -1 is its start or end"
+    )
+    whole_decoding: bool = Field(
+        False, description="decode the sound at once, for models that otherwise do it in pieces"
+    )
 
 
 #: Fields that ask for what can only be done to the whole sound.

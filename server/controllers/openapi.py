@@ -35,11 +35,14 @@ def json_or_form(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _in_a_form(field: dict[str, Any]) -> dict[str, Any]:
-    """A field's schema where it is a part of its own: what is base64 in JSON is a file there."""
+    """A field's schema where it is a part of its own: sound and long texts are files there."""
     options = field.get("anyOf", [field])
-    if not any("contentEncoding" in option for option in options):
-        return field
-    return {"type": "string", "format": "binary", "description": field["description"]}
+    if any("contentMediaType" in option for option in options):
+        return {"type": "string", "format": "binary", "description": field["description"]}
+    if any(option.get("type") == "array" for option in options):
+        json_text = {"type": "string", "contentMediaType": "application/json"}
+        return json_text | {"description": field["description"]}
+    return field
 
 
 def describe(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:

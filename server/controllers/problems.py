@@ -88,9 +88,11 @@ class DetailBody(BaseModel):
     """For people: what was wrong, what is allowed, what to do."""
 
 
-def as_detail(error: ContinuoError, debug: bool = False) -> JSONResponse:
-    """`{"detail": text}`; a request that cannot be met is a 422 there."""
-    status = 422 if isinstance(error, BadRequest) else error.status
+def as_detail(
+    error: ContinuoError, debug: bool = False, bad_request_status: int = 422
+) -> JSONResponse:
+    """`{"detail": text}`."""
+    status = bad_request_status if isinstance(error, BadRequest) else error.status
     body = DetailBody(detail=said(error, debug))
     return JSONResponse(body.model_dump(), status, headers=retry_header(error))
 
@@ -124,8 +126,11 @@ def _bad_parameter(error: RequestValidationError) -> BadRequest:
     )
 
 
-def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
-    """A route whose errors are answered by `problem`, in its dialect's form.
+def route_class(
+    problem: Problem, debug: bool, bad_parameter_status: int = UNPROCESSABLE
+) -> type[APIRoute]:
+    """A route whose errors are answered by `problem`, in its dialect's form; a parameter in the
+    address that is wrong has a status of its own.
 
     What its dependencies put into `request.state.headers` is on every answer.
     """
@@ -148,7 +153,7 @@ def route_class(problem: Problem, debug: bool) -> type[APIRoute]:
                     return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
                 except RequestValidationError as error:
                     refusal = problem(_bad_parameter(error))
-                    refusal.status_code = UNPROCESSABLE
+                    refusal.status_code = bad_parameter_status
                     return refusal
                 except HTTPException:
                     raise

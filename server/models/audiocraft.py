@@ -22,8 +22,9 @@ from server.events import AudioChunk, Samples
 from server.generation import GenerationRequest
 from server.models.base import Availability, ModelInfo, ModelOptions, Resources, installed
 from server.models.global_seed import global_seed
+from server.models.memory import may_have_gpu
 from server.models.multiband_weights import find_weights, num_bytes
-from server.models.musicgen.footprint import judge, width_bytes
+from server.models.musicgen.footprint import judge, widths_of
 from server.models.musicgen.variants import (
     AUDIOCRAFT_PACKAGES,
     DIFFUSION,
@@ -83,8 +84,9 @@ class Audiocraft(ThreadedModel):
 
     def needed_bytes(self) -> int:
         footprint = judge(self._info.name, self._folder())
-        # the package chooses the number format as auto does
-        own = footprint.serving_bytes(width_bytes(replace(self._options, precision="auto")), 1)
+        # the package chooses the number format itself
+        precision = "fp16" if may_have_gpu(self._options.device) else "fp32"
+        own = footprint.serving_bytes(widths_of(replace(self._options, precision=precision)), 1)
         diffuses = DIFFUSION in self._info.abilities
         return own + (num_bytes(self._options.models_dir) if diffuses else 0)
 

@@ -179,6 +179,14 @@ class Model(Protocol):
     def check(self) -> None:
         """Raise `Refused` where any request would be in vain now, although the model can run."""
 
+    def resolve(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with what the model reads in it written out, so that its caller can see and
+        change that; quick. Reading what it wrote changes nothing more.
+
+        Called before anything is queued, with a request that keeps to `info`. Raises `BadRequest`.
+        """
+        return request
+
     def cost(self, request: GenerationRequest) -> Resources:
         """What the request takes. Raises `TooLarge`, with the numbers, if that is more than there
         ever is. Before the model is loaded it may not know of memory: then it counts a slot."""

@@ -124,7 +124,8 @@ class GenerationService:
         self._check_open()
         self.loader.check_available(entry)
         entry.model.check()
-        return entry, resolve(request, entry.model.info, self.registry.infos)
+        resolved = resolve(request, entry.model.info, self.registry.infos)
+        return entry, entry.model.resolve(resolved)
 
     def submit(
         self, request: GenerationRequest, dialect: str, places: float, id: str | None = None

@@ -10,6 +10,7 @@ from server.audio.formats import FORMATS
 from server.errors import BadRequest, Unsupported, echo
 from server.generation import MAX_SEED, MAX_TAKES, GenerationRequest
 from server.models.base import Control, ModelInfo
+from server.service.edit_segments import resolve_segments
 
 #: Published clients send these to every model; one that has no use for them ignores them.
 ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
@@ -23,7 +24,18 @@ MUSICAL_CONTROLS = (
     "only_bass_and_drums",
     "music_generation_mode",
 )
-ABILITIES = ("multiband_diffusion", "stems", "weighted_prompts", "melody", "continuation")
+#: Field of the request that not every model understands → what it is called.
+ABILITIES = {
+    "multiband_diffusion": "multiband diffusion",
+    "stems": "stems",
+    "weighted_prompts": "weighted prompts",
+    "melody": "melody",
+    "continuation": "continuation",
+    "lyrics": "lyrics",
+    "style_audio": "style by a recording",
+    "edited_song": "editing of songs",
+    "whole_decoding": "whole decoding",
+}
 #: A drawn seed fits the narrowest of the models behind us (int32).
 MAX_DRAWN_SEED = 2**31 - 1
 
@@ -38,11 +50,14 @@ def resolve(
     _check_num_takes(request.num_takes)
     _check_format(request.format, info)
     _check_controls(request, info)
+    _check_style(request, info)
+    num_seconds = _duration(request.duration_seconds, info)
     return replace(
         request,
         model=info.name,
-        duration_seconds=_duration(request.duration_seconds, info),
+        duration_seconds=num_seconds,
         seed=_seed(request.seed, request.num_takes),
+        edit_segments=resolve_segments(request.edit_segments, request.edited_song, num_seconds),
     )
 
 
@@ -89,9 +104,10 @@ def _check_num_takes(num_takes: int) -> None:
 def _check_abilities(
     request: GenerationRequest, info: ModelInfo, served: Iterable[ModelInfo]
 ) -> None:
-    for ability in ABILITIES:
-        if getattr(request, ability) and ability not in info.abilities:
-            name, how = ability.replace("_", " "), _how_to_have(ability, info, served)
+    for ability, name in ABILITIES.items():
+        asked_for = getattr(request, ability) not in (None, False)
+        if asked_for and ability not in info.abilities:
+            how = _how_to_have(ability, info, served)
             problem = f"is asked for, but {info.name} has no {name}; leave it out{how}"
             raise Unsupported(ability, problem)
 
@@ -101,6 +117,17 @@ def _how_to_have(ability: str, info: ModelInfo, served: Iterable[ModelInfo]) -> 
     others = f", or choose a model that has: {', '.join(able)}" if able else ""
     remedy = f". To have it: {info.obtainable[ability]}" if ability in info.obtainable else ""
     return others + remedy
+
+
+def _check_style(request: GenerationRequest, info: ModelInfo) -> None:
+    """In words or in sound, one of the two, where a model takes both."""
+    if "style_audio" not in info.abilities:
+        return
+    in_words, in_sound = bool(request.prompt.strip()), request.style_audio is not None
+    if in_words and in_sound:
+        raise BadRequest("style_audio", "cannot be sent with a style in words; leave out one")
+    if not in_words and not in_sound:
+        raise BadRequest("prompt", "must say the style, or send a recording of it")
 
 
 def _check_format(format: str, info: ModelInfo) -> None:

@@ -94,12 +94,13 @@ def request_to_json(request: GenerationRequest) -> dict[str, Any]:
 
 
 def request_from_json(values: Mapping[str, Any]) -> GenerationRequest:
-    """What `request_to_json` wrote, without recordings."""
-    prompts = values.get("weighted_prompts")
-    if prompts is None:
-        return GenerationRequest(**values)
-    weighted = tuple(WeightedPrompt(**prompt) for prompt in prompts)
-    return GenerationRequest(**{**values, "weighted_prompts": weighted})
+    """What `request_to_json` wrote, without the recordings."""
+    known = dict(values)
+    if (segments := known.get("edit_segments")) is not None:
+        known["edit_segments"] = tuple((start, end) for start, end in segments)
+    if (prompts := known.get("weighted_prompts")) is not None:
+        known["weighted_prompts"] = tuple(WeightedPrompt(**prompt) for prompt in prompts)
+    return GenerationRequest(**known)
 
 
 def from_row(row: RowMapping) -> StoredJob:

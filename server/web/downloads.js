@@ -1,6 +1,6 @@
-/** Files to take away: the WAV that is kept, and every other format made anew from the same seed. */
+/** Files to take away: the WAV that is kept, and what the server makes of its job, or makes anew. */
 
-import { Busy, generate } from "/client/continuo.js";
+import { Busy, generate, jobAudio } from "/client/continuo.js";
 import { fileName } from "./file_name.js";
 import { inWords } from "./problems.js";
 import { patchTake } from "./store.js";
@@ -11,12 +11,12 @@ const MAX_REFUSALS = 30;
 const REVOKE_SECONDS = 60;
 
 export function createDownloads({ store, library, announce }) {
-  /** Save a take as `format`. What is not there is asked for again: same seed, same music. */
+  /** Save a take as `format`. What is not there any more is made again: same seed, same music. */
   async function save(id, format) {
     const take = store.state.takes[id];
     const name = fileName(take, format);
     if (format === "wav") return saveFile((await library.soundOf(id))?.file, name);
-    await prepare(id, format, async () => saveFile((await remade(take, { format })).blob, name));
+    await prepare(id, format, async () => saveFile(await inFormat(take, format), name));
   }
 
   /** Get the stems of a take, and show them in its menu. */
@@ -48,6 +48,12 @@ export function createDownloads({ store, library, announce }) {
   }
 
   return { save, getStems, saveStem };
+}
+
+/** What the server has of the take's job, in `format`; a job that is gone is made again. */
+async function inFormat(take, format) {
+  const kept = take.jobId && (await jobAudio("", take.jobId, { format }).catch(() => null));
+  return kept || (await remade(take, { format })).blob;
 }
 
 /** The same music once more, in what `wanted` adds; while the server is busy, waits for it. */

@@ -30,7 +30,8 @@ export function createLibrary(store) {
   /** Keep a take that is done, and drop the oldest where there are too many. */
   async function keep(id, sound) {
     sounds.set(id, sound);
-    const files = [sound.file, ...Object.values(sound.stems)];
+    const given = Object.values(store.state.takes[id].settings.files ?? {});
+    const files = [sound.file, ...Object.values(sound.stems), ...given];
     const numBytes = files.reduce((sum, { size }) => sum + size, 0);
     patchTake(store, id, { numBytes, stemNames: Object.keys(sound.stems) });
     if (database && (await written(id, sound))) {

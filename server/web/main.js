@@ -7,15 +7,16 @@ import { createLibrary } from "./library.js";
 import { createPlayback } from "./playback.js";
 import { inWords } from "./problems.js";
 import { createStore, INITIAL_STATE, patchForm, patchTake } from "./store.js";
+import { openSong, songOfTake } from "./songs.js";
 import { createStudio } from "./studio.js";
 import { mountTheme } from "./theme.js";
-import { mountComposer, secondsWanted } from "./views/composer.js";
+import { mountComposer } from "./views/composer.js";
 import { mountMenus } from "./views/download_menu.js";
 import { mountLibrary } from "./views/library.js";
-import { chosenModel } from "./views/model_picker.js";
 import { mountPlayerBar } from "./views/player_bar.js";
 import { mountTakes } from "./views/takes.js";
 import { createAnnouncer, createToasts } from "./views/toasts.js";
+import { formOf, settingsWanted } from "./wanted.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -30,25 +31,33 @@ const downloads = createDownloads({ store, library, announce });
 /** Everything a view may ask for. */
 const actions = {
   generate() {
-    const { form } = store.state;
-    const model = chosenModel(store.state).name;
-    const settings = {
-      prompt: form.prompt.trim(),
-      model,
-      durationSeconds: secondsWanted(store.state),
-      seed: form.seed,
-      controls: form.controls,
-    };
-    return studio.make(settings, form.numTakes);
+    return studio.make(settingsWanted(store.state), store.state.form.numTakes);
   },
   stop: studio.stop,
   retry: studio.retry,
   makeAgain: (id) => studio.makeAgain(store.state.takes[id]),
-  reuse(id) {
-    const { prompt, model, durationSeconds, seed, controls } = store.state.takes[id].settings;
-    patchForm(store, { prompt, model, durationSeconds, seed, controls });
+  async reuse(id) {
+    const { settings } = store.state.takes[id];
+    const { song, files } = settings;
+    const opened = files?.ref_song && (await openSong(files.ref_song, song.edit_segments));
+    patchForm(store, { ...formOf(settings), song: opened ?? null });
     byId("prompt").focus();
     announce("The settings of this piece, its seed included, are in the form");
+  },
+  useLyrics(id) {
+    patchForm(store, { lyrics: store.state.takes[id].interpretation.lyrics });
+    byId("lyrics").focus();
+  },
+  /** Put a song into the form, so that parts of it can be made anew. */
+  async change(id) {
+    const take = store.state.takes[id];
+    const { file } = await library.soundOf(id);
+    const { lyrics } = take.interpretation;
+    const song = songOfTake(take, file);
+    patchForm(store, { ...formOf(take.settings), seed: null, lyrics: lyrics ?? "", song });
+    byId("composer").scrollIntoView({ block: "start" });
+    byId("composer").querySelector(".add-range").focus({ preventScroll: true });
+    announce("Choose what is to be made anew");
   },
   playOrPauseTake(id) {
     if (store.state.current === id) playback.playOrPause();

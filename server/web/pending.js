@@ -2,7 +2,7 @@
 
 const KEY = "continuo.pending";
 
-/** Every take that is being made, { id, key, number, settings, createdAt }, in order. */
+/** Every take that is being made, { id, key, jobId, number, settings, createdAt }, in order. */
 export function pendingTakes() {
   try {
     return JSON.parse(localStorage.getItem(KEY)) ?? [];
@@ -11,10 +11,14 @@ export function pendingTakes() {
   }
 }
 
-/** Before it is sent: what is sent again with its `key` is the same job. */
-export function remember({ id, key, number, settings, createdAt }) {
-  forget(id);
-  write([...pendingTakes(), { id, key, number, settings, createdAt }]);
+/**
+ * Before it is sent: what is sent again with its `key` is the same job. Files are not remembered, so
+ * what has any can only be found once it is a job.
+ */
+export function remember({ id, key, jobId, number, settings, createdAt }) {
+  if (!jobId && Object.keys(settings.files ?? {}).length) return;
+  const known = { id, key, jobId, number, settings: { ...settings, files: {} }, createdAt };
+  write([...pendingTakes().filter((take) => take.id !== id), known]);
 }
 
 export function forget(id) {

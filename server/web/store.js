@@ -43,6 +43,9 @@ export const INITIAL_STATE = {
     durationSeconds: null, // null: the model's own
     seed: null, // null: a new one each time
     numTakes: 1,
+    lyrics: "",
+    styleFile: null, // a recording of the style, in place of the prompt
+    song: null, // what is to be changed, see songs.js
     controls: {}, // name → value; what is missing takes the model's own default
   },
   wrongField: null, // wire name of the field that the server refused

@@ -84,7 +84,7 @@ export function createStudio({ store, playback, library, announce }) {
     for (const take of takes) {
       if (isRefused || (controller.signal.aborted && !isSent)) stopped(take.id);
       else {
-        const jobId = await submitted(take);
+        const jobId = take.jobId ?? (await submitted(take));
         if (jobId) attended.push(attend(take.id, jobId, controller.signal));
         else isRefused = true; // and so would the next one be
       }
@@ -97,7 +97,10 @@ export function createStudio({ store, playback, library, announce }) {
   async function submitted(take) {
     patchTake(store, take.id, { status: "starting", problem: null });
     try {
-      return (await submitJob("", paramsOf(take.settings), { key: take.key })).id;
+      const { id: jobId } = await submitJob("", paramsOf(take.settings), { key: take.key });
+      patchTake(store, take.id, { jobId });
+      remember(store.state.takes[take.id]);
+      return jobId;
     } catch (error) {
       failed(take.id, error);
       return null;

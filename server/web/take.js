@@ -6,12 +6,14 @@ const MAX_SEED = 2 ** 32 - 1;
  * `status` is one of: waiting (to be sent), starting, queued (at the server), making, done,
  * stopped, failed. Only takes that are done are kept.
  *
- * `settings`: { prompt, model, durationSeconds, seed, controls }.
+ * `settings`: { prompt, model, durationSeconds, seed, controls }; of a song also `song`, fields of
+ * the route, `files`, which go with them, and `title` where there is no prompt.
  */
 export function newTake(settings, number = 1) {
   return {
     id: newId(),
     key: newId(), // the same wish under the same key is the same job
+    jobId: null, // of the server's, once it has answered
     number,
     settings,
     status: "waiting",
@@ -44,8 +46,14 @@ export function isActive({ status }) {
 }
 
 /** What the server is asked for, in the words of POST /api/v1/generate_music. */
-export function paramsOf({ prompt, model, durationSeconds, seed, controls }) {
-  return { description: prompt, model, duration: durationSeconds, seed, ...controls };
+export function paramsOf({ prompt, model, durationSeconds, seed, controls, song, files }) {
+  const fields = { description: prompt, model, duration: durationSeconds, seed };
+  return { ...fields, ...controls, ...song, ...files };
+}
+
+/** What a take is called. */
+export function titleOf({ settings }) {
+  return settings.title ?? settings.prompt;
 }
 
 export function randomSeed() {

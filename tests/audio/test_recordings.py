@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from server.audio.recordings import MAX_SECONDS, UnusableRecording, read_recording
+from server.audio.recordings import MAX_SECONDS, Excerpt, UnusableRecording, read_recording
 from server.events import Samples
 
 RATE = 8_000
+FIRST, LAST = Excerpt("first"), Excerpt("last")
 
 
 def noise(seconds: float, channels: int = 2, rate: int = RATE) -> Samples:
@@ -37,7 +38,7 @@ def with_bytes(file: bytes, at: int, new: bytes) -> bytes:
 )
 @pytest.mark.parametrize("channels", [1, 2])
 def test_formats(format: str, channels: int) -> None:
-    recording = read_recording(file_of(noise(2, channels), format=format), "first")
+    recording = read_recording(file_of(noise(2, channels), format=format), FIRST)
     assert recording.sample_rate == RATE
     assert recording.samples.dtype == np.float32
     assert recording.samples.shape[0] == channels
@@ -49,18 +50,18 @@ def test_formats(format: str, channels: int) -> None:
 )
 def test_sample_formats(kind: str) -> None:
     sound = noise(0.5)
-    recording = read_recording(file_of(sound, kind=kind), "first")
+    recording = read_recording(file_of(sound, kind=kind), FIRST)
     assert np.allclose(recording.samples, sound, atol=0.02)
 
 
 @pytest.mark.parametrize("rate", [4_000, 11_025, 44_100, 192_000])
 def test_sample_rates(rate: int) -> None:
-    assert read_recording(file_of(noise(0.2, rate=rate), rate), "first").sample_rate == rate
+    assert read_recording(file_of(noise(0.2, rate=rate), rate), FIRST).sample_rate == rate
 
 
 def test_more_than_two_channels_become_one() -> None:
     sound = noise(0.5, channels=8)
-    recording = read_recording(file_of(sound, kind="FLOAT"), "first")
+    recording = read_recording(file_of(sound, kind="FLOAT"), FIRST)
     assert np.allclose(recording.samples, sound.mean(axis=0, keepdims=True), atol=1e-6)
 
 
@@ -68,20 +69,32 @@ def test_more_than_two_channels_become_one() -> None:
 def test_of_a_long_one_the_part_that_is_used(format: str) -> None:
     sound = noise(2 * MAX_SECONDS)
     file, num_samples = file_of(sound, format=format), int(MAX_SECONDS * RATE)
-    first, last = (read_recording(file, part) for part in ("first", "last"))  # type: ignore[arg-type]
+    first, last = (read_recording(file, part) for part in (FIRST, LAST))
     if format != "OGG":
         assert np.allclose(first.samples, sound[:, :num_samples], atol=1e-3)
         assert np.allclose(last.samples, sound[:, -num_samples:], atol=1e-3)
     assert first.duration_seconds == last.duration_seconds == MAX_SECONDS
 
 
+@pytest.mark.parametrize(("seconds", "used"), [(10, slice(None)), (31, slice(84_000, 164_000))])
+def test_the_middle_of_one(seconds: int, used: slice) -> None:
+    sound = noise(seconds)
+    middle = read_recording(file_of(sound, kind="FLOAT"), Excerpt("middle", 10, 10))
+    assert np.array_equal(middle.samples, sound[:, used])
+
+
+def test_one_that_is_shorter_than_what_is_needed_of_it() -> None:
+    with pytest.raises(UnusableRecording, match=r"at least 10 s of sound; has 9\.99 s"):
+        read_recording(file_of(noise(9.99)), Excerpt("middle", 10, 10))
+
+
 def test_too_loud_is_clipped() -> None:
-    recording = read_recording(file_of(noise(0.5) * 1e30, kind="FLOAT"), "first")
+    recording = read_recording(file_of(noise(0.5) * 1e30, kind="FLOAT"), FIRST)
     assert np.abs(recording.samples).max() == 1
 
 
 def test_a_tenth_of_a_second_is_enough() -> None:
-    assert read_recording(file_of(noise(0.1)), "last").samples.shape == (2, 800)
+    assert read_recording(file_of(noise(0.1)), LAST).samples.shape == (2, 800)
 
 
 WAV, FLAC = file_of(noise(2)), file_of(noise(2), format="FLAC")
@@ -110,11 +123,11 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-@pytest.mark.parametrize("part", ["first", "last"])
-def test_what_cannot_be_used_says_why(name: str, part: str) -> None:
+@pytest.mark.parametrize("excerpt", [FIRST, LAST], ids=["first", "last"])
+def test_what_cannot_be_used_says_why(name: str, excerpt: Excerpt) -> None:
     file, why = UNUSABLE[name]
     with pytest.raises(UnusableRecording, match=why):
-        read_recording(file, part)  # type: ignore[arg-type]
+        read_recording(file, excerpt)
 
 
 def test_damaged_files_never_do_worse() -> None:
@@ -126,7 +139,7 @@ def test_damaged_files_never_do_worse() -> None:
         for at in random.integers(0, min(len(file), 300), 6):
             file[at] = random.integers(256)
         try:
-            recording = read_recording(bytes(file), "last" if attempt % 2 else "first")
+            recording = read_recording(bytes(file), LAST if attempt % 2 else FIRST)
         except UnusableRecording:
             continue
         assert np.isfinite(recording.samples).all()
@@ -140,8 +153,8 @@ def test_memory_is_bounded_by_what_is_used() -> None:
     bomb = file_of(hours, format="FLAC")
     del hours
     tracemalloc.start()
-    for part in ("first", "last"):
-        assert read_recording(bomb, part).duration_seconds == MAX_SECONDS  # type: ignore[arg-type]
+    for excerpt in (FIRST, LAST):
+        assert read_recording(bomb, excerpt).duration_seconds == MAX_SECONDS
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 10 * 2**20

@@ -92,11 +92,12 @@ test("files go as a form, other requests as JSON", async () => {
     response.end(message({ event: "completed", audio: "", format: "wav" }));
   };
   const melody = new Blob(["RIFF and so on"]);
-  await collected({ description: "é", seed: null, melody });
+  await collected({ description: "é", seed: null, melody, edit_segments: [[-1, 2.5]] });
   assert.match(seen.type, /^multipart\/form-data; boundary=/);
   assert.match(seen.body, /name="description"\r\n\r\né\r\n/);
   assert.match(seen.body, /name="stream_audio"\r\n\r\ntrue\r\n/);
   assert.match(seen.body, /name="melody"; filename="[^"]+"[^]*RIFF and so on/);
+  assert.match(seen.body, /name="edit_segments"\r\n\r\n\[\[-1,2.5\]\]\r\n/);
   assert.doesNotMatch(seen.body, /name="seed"/);
 });
 
@@ -117,7 +118,10 @@ test("takes are files of their own", async () => {
   ];
   stream({ event: "completed", audio: base64("one"), format: "midi", takes });
   const [completed] = await collected();
-  assert.deepEqual(completed.takes.map(({ seed }) => seed), [1, 2]);
+  assert.deepEqual(
+    completed.takes.map(({ seed }) => seed),
+    [1, 2],
+  );
   assert.equal(await completed.takes[1].blob.text(), "two");
   assert.equal(completed.takes[1].blob.type, "audio/midi");
   assert.equal(completed.takes[1].stems.drums.type, "audio/wav");

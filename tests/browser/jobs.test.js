@@ -8,6 +8,7 @@ import {
   cancelJob,
   followJob,
   GenerationFailed,
+  jobAudio,
   submitJob,
 } from "../../clients/browser/continuo.js";
 
@@ -126,6 +127,13 @@ test("a job that is gone is told at once", async () => {
   answer = (request, body, response) =>
     response.writeHead(410).end('{"detail":"expired","error":"gone"}');
   await assert.rejects(collected(), (error) => error.code === "gone");
+});
+
+test("its sound can be had in another format", async () => {
+  answer = (request, body, response) => response.end(request.url);
+  const said = async (options) => (await jobAudio(url, "7", options)).text();
+  assert.equal(await said(), "/api/v1/jobs/7/audio");
+  assert.equal(await said({ format: "flac" }), "/api/v1/jobs/7/audio?format=flac");
 });
 
 test("cancelling gives the job as it is then", async () => {

@@ -5,8 +5,10 @@ import { fileName } from "../../server/web/file_name.js";
 import { surplus } from "../../server/web/library.js";
 import { bars, Peaks } from "../../server/web/peaks.js";
 import { EXAMPLES, rollPrompt } from "../../server/web/prompts.js";
+import { within, withoutRange, withRange } from "../../server/web/ranges.js";
 import { createStore } from "../../server/web/store.js";
-import { paramsOf, seedAt } from "../../server/web/take.js";
+import { paramsOf, seedAt, titleOf } from "../../server/web/take.js";
+import { formOf, settingsWanted } from "../../server/web/wanted.js";
 import { briefly, clock, duration, humanise, size, speed } from "../../server/web/wording.js";
 
 const kept = (id, numBytes = 1, favourite = false) => ({ id, numBytes, favourite });
@@ -100,4 +102,87 @@ test("the dice never comes without a word", () => {
       /undefined/,
     );
   assert.ok(EXAMPLES.length >= 4);
+});
+
+test("parts of a song are in order, apart, and within it", () => {
+  assert.deepEqual(withRange([], [9, 4], 95), [[4, 9]]);
+  assert.deepEqual(withRange([[4, 9]], [1, 2], 95), [
+    [1, 2],
+    [4, 9],
+  ]);
+  assert.deepEqual(
+    withRange(
+      [
+        [4, 9],
+        [20, 30],
+      ],
+      [8, 25],
+      95,
+    ),
+    [[4, 30]],
+  );
+  assert.deepEqual(withRange([[4, 9]], [90, 200], 95), [
+    [4, 9],
+    [90, 95],
+  ]);
+  assert.deepEqual(withRange([[4, 9]], [50, 50.2], 95), [[4, 9]]);
+  assert.deepEqual(
+    withoutRange(
+      [
+        [4, 9],
+        [20, 30],
+      ],
+      0,
+    ),
+    [[20, 30]],
+  );
+  assert.deepEqual(
+    within(
+      [
+        [4, 9],
+        [90, 120],
+        [130, 140],
+      ],
+      100,
+    ),
+    [
+      [4, 9],
+      [90, 100],
+    ],
+  );
+});
+
+test("a song adds its fields and files to what is asked for, and comes back into the form", () => {
+  const limits = { duration: { minimum: 95, maximum: 285, default: 95 } };
+  const model = { name: "m", abilities: ["lyrics"], limits, default: true };
+  const form = {
+    ...{ prompt: "folk", model: "m", durationSeconds: null, seed: 1, controls: {} },
+    ...{ lyrics: "la", styleFile: null, song: null },
+  };
+  const state = { models: [model], form };
+  const asked = (changes) => settingsWanted({ ...state, form: { ...form, ...changes } });
+  const fields = { description: "folk", model: "m", duration: 95, seed: 1, lyrics: "la" };
+  assert.deepEqual(paramsOf(asked({})), fields);
+  assert.deepEqual(formOf(asked({})), { ...form, durationSeconds: 95 });
+  const styleFile = { name: "a.wav" };
+  const style = paramsOf(asked({ styleFile }));
+  assert.deepEqual(style, { ...fields, description: "", ref_audio: styleFile });
+  assert.equal(titleOf({ settings: asked({ styleFile }) }), "Like a.wav");
+  const song = {
+    file: "f",
+    durationSeconds: 120.5,
+    ranges: [
+      [10, 20],
+      [110, 130],
+    ],
+  };
+  const edit = {
+    duration: 120,
+    edit_segments: [
+      [10, 20],
+      [110, 120],
+    ],
+    ref_song: "f",
+  };
+  assert.deepEqual(paramsOf(asked({ song })), { ...fields, ...edit });
 });

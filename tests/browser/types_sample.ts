@@ -5,6 +5,7 @@ import {
   ContinuoError,
   followJob,
   generate,
+  jobAudio,
   listModels,
   Player,
   submitJob,
@@ -47,6 +48,7 @@ async function later(url: string): Promise<void> {
     if (event.event === "completed") console.log(event.job.files.map(({ stem }) => stem?.length));
     if (event.event === "completed") console.log(event.blob.size, event.stems["drums"]?.size);
   }
+  console.log((await jobAudio(url, job.id, { format: "flac" })).size);
   console.log((await cancelJob(url, job.id)).state satisfies string);
 }
 

@@ -84,6 +84,20 @@ def test_a_song_from_the_command_line(tmp_path: Path) -> None:
     ]
 
 
+def test_an_edit_of_a_song_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "a.lrc").write_text("[00:10.00]é", "utf-8")
+    (tmp_path / "a.flac").write_bytes(b"fLaC")
+    edit = ["--ref-song=a.flac", "--edit-segments=[[-1, 25]]", "--lyrics=a.lrc"]
+    with serving(whole_song) as server:
+        done = run(tmp_path, "folk", "--server", server.url, *edit)
+    assert done.returncode == 0, done.stderr
+    sent = {"lyrics": "[00:10.00]é", "ref_song": "ZkxhQw==", "edit_segments": [[-1, 25]]}
+    assert server.bodies == [{"description": "folk", **sent}]
+    done = run(tmp_path, "folk", "--lyrics=b.lrc")
+    assert done.returncode == 2
+    assert "cannot read b.lrc" in done.stderr
+
+
 def test_json_lines_and_the_server_from_the_environment(tmp_path: Path) -> None:
     with serving(busy(Retry_After="0"), whole_song) as server:
         done = run(tmp_path, "rain", "--json", "--retries", "1", CONTINUO_SERVER=server.url)

@@ -80,6 +80,16 @@ def test_sound_files_are_sent_whole(caller: Caller, tmp_path: Path) -> None:
     assert server.bodies == [{"description": "rain", "melody": sent, "continue_audio": sent}]
 
 
+def test_songs_are_asked_for_and_edited(caller: Caller, tmp_path: Path) -> None:
+    song = tmp_path / "song.flac"
+    song.write_bytes(b"fLaC and so on")
+    edit = {"lyrics": "[00:10.00]la", "edit_segments": [[-1, 25], [50, -1]]}
+    with serving(whole_song) as server:
+        caller.generate(server.url, "", ref_audio=song, ref_song=song, **edit, out=tmp_path)
+    sent = base64_text(song.read_bytes())
+    assert server.bodies == [{"description": "", "ref_audio": sent, "ref_song": sent, **edit}]
+
+
 def test_a_sound_file_that_is_not_there(caller: Caller, tmp_path: Path) -> None:
     with serving() as server, pytest.raises(FileNotFoundError, match=r"tune\.ogg"):
         caller.generate(server.url, "rain", melody=tmp_path / "tune.ogg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from loguru import logger
@@ -13,13 +14,21 @@ from server.models.memory import in_words
 from server.models.musicgen.backend import Backend
 from server.models.musicgen.capacity import default_slots, measure
 from server.models.musicgen.checkpoint.config import MusicGenConfig, WrongCheckpoint
-from server.models.musicgen.checkpoint.loading import Checkpoint, load
+from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.checkpoint.places import Places, Report, fetch_command, unreadable
-from server.models.musicgen.devices import choose_device, choose_dtype
+from server.models.musicgen.cpu.backend import CompiledModel
+from server.models.musicgen.cpu.library import CannotRun, installed
+from server.models.musicgen.devices import (
+    DTYPES,
+    Precision,
+    choose_device,
+    choose_precision,
+    companion_dtype,
+)
 from server.models.musicgen.failures import is_out_of_memory
-from server.models.musicgen.kv_cache import KVMemory
+from server.models.musicgen.quantized import quantize
 from server.models.musicgen.runner import Runner
-from server.models.musicgen.transformer import Text
+from server.models.musicgen.transformer import LanguageModel
 from server.models.musicgen.wish import Sampling, Wish
 
 WARM_UP_FRAMES = 10
@@ -31,14 +40,15 @@ def build(name: str, options: ModelOptions, granted_bytes: int | None, report: R
     Raises `Unavailable` with the remedy.
     """
     device = choose_device(options.device)
-    dtype = choose_dtype(options.precision, device)
+    precision = choose_precision(options.precision, device)
     places = Places(options.models_dir, report, options.may_download(name))
     folder = options.checkpoints.get(name) or places.find(name)
     report(f"reading the weights of {name}")
     try:
         checkpoint = load(folder, partial(places.find, beside=folder))
-        backend = _backend(checkpoint, device, dtype)
-        runner = Runner(checkpoint, backend, device, options.first_audio_seconds)
+        backend = backend_for(checkpoint.language_model, device, precision)
+        beside = companion_dtype(precision, device)
+        runner = Runner(checkpoint, backend, device, beside, options.first_audio_seconds)
         report("warming up")
         runner.warm_up(_short_wish(runner.config))
         runner.capacity = _capacity(runner, device, options.max_batch, granted_bytes)
@@ -50,12 +60,12 @@ def build(name: str, options: ModelOptions, granted_bytes: int | None, report: R
         if not is_out_of_memory(error):
             raise
         raise Unavailable(
-            f"{name} does not fit into the memory of {device.type} in {dtype}",
-            "Set PRECISION=fp16 or bf16, or choose a smaller model",
+            f"{name} does not fit into the memory of {device.type} in {precision}",
+            "Set PRECISION=int8, bf16 or fp16, or choose a smaller model",
         ) from error
     logger.info(
         "Model {} runs on {} in {}; {} for requests",
-        name, device, dtype, in_words(runner.capacity.memory_bytes),
+        name, device, precision, in_words(runner.capacity.memory_bytes),
     )  # fmt: skip
     return runner
 
@@ -68,12 +78,20 @@ def _unusable(name: str, error: WrongCheckpoint, own: bool) -> Unavailable:
     return Unavailable(f"the files of {name} cannot be used: {error}", remedy)
 
 
-def _backend(
-    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
-) -> Backend[KVMemory, Text]:
-    """What computes the language model on `device`."""
-    checkpoint.language_model.place(device, dtype)
-    return checkpoint.language_model
+def backend_for(
+    model: LanguageModel, device: torch.device, precision: Precision
+) -> Backend[Any, Any]:
+    """What computes the language model on `device`; it takes the weights of `model`."""
+    if device.type == "cpu" and precision != "fp16":
+        try:
+            return CompiledModel(model, installed(), precision, torch.get_num_threads())
+        except CannotRun as error:
+            logger.info("The C++ decode step is not used: {}", error)
+    if precision == "int8":
+        quantize(model)
+    else:
+        model.place(device, DTYPES[precision])
+    return model
 
 
 def _capacity(

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from typing import Literal
+
 import torch
 
 from server.errors import Unavailable
+from server.models.musicgen.cpu.instructions import has_bf16
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -28,19 +38,40 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def give_back_memory() -> None:
-    """Let others have what torch keeps for tensors to come."""
+    """Let others have what torch and malloc keep for what may come."""
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():
         torch.mps.empty_cache()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)  # glibc's; other libraries have none
 
 
-def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """auto is what the reference runs: fp16 on CUDA, fp32 elsewhere. Raises `Unavailable`."""
+def choose_precision(wanted: str, device: torch.device) -> Precision:
+    """auto is fp16 on CUDA, as the reference runs it, and on a CPU bf16 where that is fast.
+
+    int8 is for CPUs. Raises `Unavailable`.
+    """
     if wanted == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
-    if wanted not in PRECISIONS:
-        raise Unavailable(
-            f"MusicGen has no PRECISION={wanted}", f"Set one of: auto, {', '.join(PRECISIONS)}"
-        )
-    return PRECISIONS[wanted]
+        return _usual_precision(device)
+    there: list[Precision] = [*DTYPES, *(("int8",) if device.type == "cpu" else ())]
+    for precision in there:
+        if precision == wanted:
+            return precision
+    raise Unavailable(
+        f"MusicGen has no PRECISION={wanted} on {device.type}",
+        f"Set one of: auto, {', '.join(there)}",
+    )
+
+
+def companion_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Of the text encoder and the codec: float32 as the reference runs them, but on a CPU with
+    instructions for bf16 that, unless fp32 was asked for."""
+    is_bf16 = device.type == "cpu" and precision in ("bf16", "int8") and has_bf16()
+    return torch.bfloat16 if is_bf16 else torch.float32
+
+
+def _usual_precision(device: torch.device) -> Precision:
+    if device.type == "cuda":
+        return "fp16"
+    return "bf16" if device.type == "cpu" and has_bf16() else "fp32"

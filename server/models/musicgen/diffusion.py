@@ -41,9 +41,9 @@ class OneChannel:
         return self._codec.parameters()
 
     def decode(self, codes: Tensor) -> Tensor:
-        """[B, K, T] → [B, 1, n]."""
+        """[B, K, T] → [B, 1, n] float32."""
         rows_last = codes.transpose(0, 1)  # [K, B, T]
-        return self._codec.decode(rows_last.flatten(0, 1), len(codes))[:, None]
+        return self._codec.decode(rows_last.flatten(0, 1), len(codes))[:, None].float()
 
     def decode_latent(self, codes: Tensor) -> Tensor:
         """[B, K, T] → [B, dim, T]."""

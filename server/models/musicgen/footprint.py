@@ -10,6 +10,8 @@ from pathlib import Path
 
 from server.models.base import ModelOptions
 from server.models.memory import may_have_gpu
+from server.models.musicgen.cpu.instructions import has_bf16
+from server.models.musicgen.cpu.library import is_usable
 from server.models.musicgen.variants import VARIANTS, Variant
 from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
@@ -17,14 +19,17 @@ from server.models.musicgen.wish import MAX_TEXT_TOKENS
 SIZES = {"small": (1024, 24), "medium": (1536, 48), "large": (2048, 48)}
 CODEBOOK_SIZE = 2048
 CODEBOOKS_PER_CHANNEL = 4
-#: Numbers in T5-base's encoder and in the 32 kHz codec, and how wide a state of T5-base is.
-T5_NUMBERS, CODEC_NUMBERS, T5_WIDTH = 109_628_544, 57_925_313, 768
+#: Numbers in T5-base's encoder, and how wide a state of it is.
+T5_NUMBERS, T5_WIDTH = 109_628_544, 768
+#: In the 32 kHz codec: what makes sound, and what hears it.
+DECODER_NUMBERS, ENCODER_NUMBERS = 28_438_305, 29_487_008
 #: 30 s of frames, and the delay of the last codebook.
 WINDOW_POSITIONS = 1503
 #: 30 s of melody and an empty text before that, in models that hear melodies.
 PREFIX_POSITIONS = 236
 PITCH_CLASSES = 12
-BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+#: Bytes of a number; in int8 with the step that it shares with others.
+BYTES: dict[str, float] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1.07}
 #: A header of safetensors that is longer is none.
 LONGEST_HEADER_BYTES = 100_000_000
 
@@ -33,34 +38,65 @@ LONGEST_HEADER_BYTES = 100_000_000
 class Footprint:
     """How many numbers a checkpoint holds, and how many a position of a sequence adds.
 
-    `products` are those of matrix products, which are kept in the precision that is chosen, as are
-    keys and values; `others` are always float32.
+    `products` are those of matrix products, `companions` those of the text encoder and of the
+    codec's decoder; `others` are always float32, as are the vectors that stand before the tokens
+    in models that hear melodies, each of `prefix_dim` numbers.
     """
 
     products: int
+    companions: int
     others: int
     per_position: int
-    hears_melodies: bool = False
+    prefix_dim: int = 0
 
-    def num_bytes(self, width_bytes: int, num_slots: int) -> int:
-        """With `num_slots` windows of keys and values, in a precision of `width_bytes`."""
-        positions = WINDOW_POSITIONS + (PREFIX_POSITIONS if self.hears_melodies else 0)
-        cached = num_slots * positions * self.per_position
-        return width_bytes * (self.products + cached) + 4 * self.others
+    def num_bytes(self, widths: Widths, num_slots: int) -> int:
+        """With `num_slots` windows of keys and values."""
+        positions = WINDOW_POSITIONS + (PREFIX_POSITIONS if self.prefix_dim else 0)
+        remembered = num_slots * positions * self.per_position
+        return 4 * self.others + round(
+            widths.products * self.products
+            + widths.companions * self.companions
+            + widths.remembered * remembered
+        )
 
-    def serving_bytes(self, width_bytes: int, num_requests: int) -> int:
+    def serving_bytes(self, widths: Widths, num_requests: int) -> int:
         """That, and the keys and values of a text as long as there can be."""
-        # one row of two sees it; before the tokens it has a place in both
-        text_positions = MAX_TEXT_TOKENS if self.hears_melodies else MAX_TEXT_TOKENS // 2
-        text_bytes = width_bytes * text_positions * self.per_position
-        return self.num_bytes(width_bytes, num_requests) + text_bytes
+        if self.prefix_dim:  # it has a place in both rows
+            text_bytes = widths.remembered * self.per_position + 4 * self.prefix_dim
+        else:
+            text_bytes = widths.texts * self.per_position / 2
+        return self.num_bytes(widths, num_requests) + round(MAX_TEXT_TOKENS * text_bytes)
 
 
-def width_bytes(options: ModelOptions) -> int:
-    """Of a number in the precision that is chosen; auto may be fp16 only on a GPU."""
-    if options.precision == "auto":
-        return BYTES["fp16" if may_have_gpu(options.device) else "fp32"]
-    return BYTES[options.precision]
+@dataclass(frozen=True)
+class Widths:
+    """Bytes of a number: of the weights of products, of what is remembered of positions and of
+    texts, and of the companions."""
+
+    products: float
+    remembered: float
+    texts: float
+    companions: float
+
+
+def widths_of(options: ModelOptions) -> Widths:
+    """Of the precision that is chosen, as `devices` chooses it and `build` builds it."""
+    precision = _precision(options)
+    on_cpu = not may_have_gpu(options.device)
+    fast = on_cpu and precision in ("bf16", "int8") and has_bf16()
+    remembered, texts = precision, precision
+    if precision == "int8":
+        remembered, texts = ("int8", "bf16") if is_usable() else ("fp32", "fp32")
+    names = (precision, remembered, texts, "bf16" if fast else "fp32")
+    return Widths(*(BYTES[name] for name in names))
+
+
+def _precision(options: ModelOptions) -> str:
+    if options.precision != "auto":
+        return options.precision
+    if may_have_gpu(options.device):
+        return "fp16"
+    return "bf16" if has_bf16() else "fp32"
 
 
 def judge(name: str, folder: Path | None) -> Footprint:
@@ -72,7 +108,7 @@ def judge(name: str, folder: Path | None) -> Footprint:
         pass  # a damaged file: the load will say so
     if name in VARIANTS:
         return _published(VARIANTS[name])
-    return Footprint(0, 0, 0) if folder is None else _weighed(folder)
+    return Footprint(0, 0, 0, 0) if folder is None else _weighed(folder)
 
 
 def _published(variant: Variant) -> Footprint:
@@ -88,9 +124,10 @@ def _published(variant: Variant) -> Footprint:
         projection += (PITCH_CLASSES + 1) * dim
     return Footprint(
         products=num_layers * (attentions + feed_forward) + heads,
-        others=num_layers * norms + 2 * dim + embeddings + projection + T5_NUMBERS + CODEC_NUMBERS,
+        companions=T5_NUMBERS + DECODER_NUMBERS,
+        others=num_layers * norms + 2 * dim + embeddings + projection + ENCODER_NUMBERS,
         per_position=_per_position(num_layers * dim),
-        hears_melodies=variant.hears_melodies,
+        prefix_dim=dim if variant.hears_melodies else 0,
     )
 
 
@@ -108,9 +145,14 @@ def _counted(headers: list[dict[str, tuple[int, ...]]]) -> Footprint:
         if len(shape) == 2 and (".layers." in name or ".lm_heads." in name)
     )
     widths = [s[0] for n, s in language_model.items() if n.endswith("self_attn.k_proj.weight")]
-    others = sum(prod(shape) for shape in shapes.values()) - products
-    melody = "audio_enc_to_dec_proj.weight" in shapes
-    return Footprint(products, others, _per_position(sum(widths)), melody)
+    companions = sum(
+        prod(shape)
+        for name, shape in shapes.items()
+        if name.startswith(("text_encoder.", "audio_encoder.decoder."))
+    )
+    others = sum(prod(shape) for shape in shapes.values()) - products - companions
+    prefix_dim, _ = shapes.get("audio_enc_to_dec_proj.weight", (0, 0))
+    return Footprint(products, companions, others, _per_position(sum(widths)), prefix_dim)
 
 
 def _headers(folder: Path) -> Iterator[dict[str, tuple[int, ...]]]:
@@ -132,5 +174,8 @@ def _weighed(folder: Path) -> Footprint:
     narrowest = SIZES["small"][0]
     # a layer has 16 numbers for each square of its width
     return Footprint(
-        numbers, T5_NUMBERS + CODEC_NUMBERS, _per_position(numbers // (16 * narrowest))
+        numbers,
+        T5_NUMBERS + DECODER_NUMBERS,
+        ENCODER_NUMBERS,
+        _per_position(numbers // (16 * narrowest)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -27,7 +28,7 @@ from server.models.memory import in_words, may_have_gpu
 from server.models.multiband_weights import find_weights, num_bytes
 from server.models.musicgen.capacity import default_slots
 from server.models.musicgen.engine import Engine, Words
-from server.models.musicgen.footprint import Footprint, judge, width_bytes
+from server.models.musicgen.footprint import Footprint, judge, widths_of
 from server.models.musicgen.hearing import Heard, hear, unheard_opening
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.variants import DIFFUSION, VARIANTS, abilities, info_of
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub", "yaml")
 INSTALL = 'Run: pip install -e ".[musicgen]", then start the server again'
+#: How long torch's threads look for more work before they sleep. The default, milliseconds, takes
+#: the cores from the decode step's own threads; libgomp reads it when torch is imported.
+SPINS = "1000"
 
 
 class MusicGen(Model):
@@ -150,7 +154,7 @@ class MusicGen(Model):
     def _judged_bytes(self, num_requests: int) -> int:
         if self._footprint is None:
             self._footprint = self._judge()
-        own = self._footprint.serving_bytes(width_bytes(self._options), num_requests)
+        own = self._footprint.serving_bytes(widths_of(self._options), num_requests)
         return own + self._diffusion_bytes()
 
     def _diffusion_bytes(self) -> int:
@@ -192,6 +196,7 @@ class MusicGen(Model):
     def _build(self) -> Runner:
         """On the engine's thread."""
         self._report("importing torch")
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
         from server.models.musicgen.build import build
 
         diffusion_bytes = self._diffusion_bytes()

@@ -72,8 +72,8 @@ class News:
 class Runner:
     """Methods are for the engine's thread if they do not say otherwise.
 
-    The text encoder and the codec stay float32, as the reference runs them. `capacity` is what
-    there is for requests.
+    The text encoder and the codec's decoder run in `dtype`. `capacity` is what there is for
+    requests.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class Runner:
         checkpoint: Checkpoint,
         backend: Backend[Any, Any],
         device: torch.device,
+        dtype: torch.dtype,
         first_chunk_seconds: float,
     ) -> None:
         self.config = config = checkpoint.config
@@ -88,8 +89,9 @@ class Runner:
         self.news = News()
         self._device = device
         self._backend = backend
-        self._codec = checkpoint.codec.to(device)
-        checkpoint.text_encoder.model.to(device)
+        self._codec = checkpoint.codec
+        self._codec.place(device, dtype)
+        checkpoint.text_encoder.model.to(device, dtype)
         self._texts = Texts(checkpoint.text_encoder, backend)
         self.listener = Listener(self._codec, config)
         self.studio = Studio(self._codec, device.type != "cpu", self.news)

@@ -66,7 +66,7 @@ class TextEncoder:
 
     def _states(self, prompt: str) -> Tensor:
         tokens = torch.tensor([self.tokens(prompt)], device=self.model.device)
-        return self.model(input_ids=tokens).last_hidden_state[0]  # type: ignore[no-any-return]
+        return self.model(input_ids=tokens).last_hidden_state[0].float()  # type: ignore[no-any-return]
 
     def _keep(self, prompt: str, states: Tensor) -> None:
         self._known[prompt] = states

@@ -15,11 +15,12 @@ and positions count them too (section 2.3 of the paper).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, layer_norm, linear, one_hot
+from torch.nn.functional import gelu, layer_norm, one_hot
 
 from server.models.musicgen import chroma
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
@@ -45,6 +46,16 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim, bias=False)
 
 
+class CrossAttention(nn.Module):
+    """Projections of queries, [D, D], of a text's keys and values in one, [2D, D], and out."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
+
+
 class Layer(nn.Module):
     """The weights of a block."""
 
@@ -54,7 +65,7 @@ class Layer(nn.Module):
         self.self_attention = Attention(dim)
         if looks_at_text:
             self.norm_cross = nn.LayerNorm(dim)
-            self.cross_attention = Attention(dim)
+            self.cross_attention = CrossAttention(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.linear1 = nn.Linear(dim, ffn_dim, bias=False)
         self.linear2 = nn.Linear(ffn_dim, dim, bias=False)
@@ -66,6 +77,11 @@ class LanguageModel(nn.Module):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         self.config = config
+        #: Of the weights of products and of what is remembered; norms and the residual stream are
+        #: float32.
+        self.dtype = torch.float32
+        #: Of weights that are no parameters any more.
+        self.packed_bytes = 0
         num_rows = config.num_codebooks * (config.codebook_size + 1)
         self.embeddings = nn.Embedding(num_rows, config.dim)
         self.text_projection = nn.Linear(config.text_dim, config.dim)
@@ -79,28 +95,24 @@ class LanguageModel(nn.Module):
         self.heads = nn.Linear(config.dim, config.num_codebooks * config.codebook_size, bias=False)
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights and the cache; norms and the residual stream are float32."""
-        return self.heads.weight.dtype
-
-    @property
     def device(self) -> torch.device:
-        return self.heads.weight.device
+        return self.embeddings.weight.device
 
     @property
     def _typed_layers(self) -> list[Layer]:
         return cast("list[Layer]", list(self.layers))
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Move to `device`; the weights of products become `dtype`."""
-        self.to(device)
+        """Move to `device`; the weights of products become `dtype`, the others float32."""
+        self.dtype = dtype
         for module in self.modules():
-            if isinstance(module, nn.Linear) and module.bias is None:
-                module.to(dtype)
+            is_product = isinstance(module, nn.Linear) and module.bias is None
+            if not list(module.children()):
+                module.to(device, dtype if is_product else torch.float32)
 
     @property
     def weights_bytes(self) -> int:
-        return sum(parameter.nbytes for parameter in self.parameters())
+        return sum(parameter.nbytes for parameter in self.parameters()) + self.packed_bytes
 
     @property
     def bytes_per_position(self) -> int:
@@ -123,8 +135,7 @@ class LanguageModel(nn.Module):
         text = vectors.to(self.dtype)[None]  # [1, T, D]
         keys, values = [], []
         for layer in self._typed_layers:
-            weight = layer.cross_attention.qkv.weight[self.config.dim :]
-            key, value = linear(text, weight).chunk(2, dim=-1)
+            key, value = layer.cross_attention.key_value(text).chunk(2, dim=-1)
             keys.append(self._by_head(key)[0])
             values.append(self._by_head(value)[0])
         return TextMemory(torch.stack(keys), torch.stack(values))
@@ -192,8 +203,9 @@ class LanguageModel(nn.Module):
         for index, layer in enumerate(self._typed_layers):
             x = x + self._look_back(index, layer, x, starts, memories)
             if present:
-                seen = self._look_at_texts(index, layer, x[rows], present)
-                x = x.index_add(0, rows, seen)
+                seen = torch.zeros_like(x)
+                seen[rows] = self._look_at_texts(index, layer, x[rows], present)
+                x = x + seen
             x = x + layer.linear2(gelu(layer.linear1(self._normed(x, layer.norm2)))).float()
         return self._normed(x, self.norm).float()
 
@@ -224,12 +236,12 @@ class LanguageModel(nn.Module):
         self, index: int, layer: Layer, x: Tensor, texts: Sequence[TextMemory]
     ) -> Tensor:
         """`x` [N, S, D]: the rows that have a text."""
-        weight = layer.cross_attention.qkv.weight[: self.config.dim]
-        queries = self._by_head(linear(self._normed(x, layer.norm_cross), weight)).split(1)
+        normed = self._normed(x, layer.norm_cross)
+        queries = self._by_head(layer.cross_attention.query(normed)).split(1)
         seen = [text.attend(index, query) for text, query in zip(texts, queries, strict=True)]
         return self._out(layer.cross_attention, torch.cat(seen))
 
-    def _out(self, attention: Attention, heads: Tensor) -> Tensor:
+    def _out(self, attention: Attention | CrossAttention, heads: Tensor) -> Tensor:
         merged = heads.transpose(1, 2).flatten(2)
         return attention.out(merged).float()  # type: ignore[no-any-return]
 
@@ -250,7 +262,11 @@ class LanguageModel(nn.Module):
         """Of `num_columns` positions from each of B starts: [B, S, D], cosines, then sines."""
         firsts = torch.tensor(starts, device=self.device)[:, None]
         positions = firsts + torch.arange(num_columns, device=self.device)  # [B, S]
-        half = self.config.dim // 2
-        steps = torch.arange(half, device=self.device) / (half - 1)
-        angles = positions[..., None] / LONGEST_PERIOD**steps
+        angles = positions[..., None] / _periods(self.config.dim // 2, self.device)
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@lru_cache(maxsize=8)
+def _periods(count: int, device: torch.device) -> Tensor:
+    """From 1 to the longest, in geometric steps."""
+    return LONGEST_PERIOD ** (torch.arange(count, device=device) / (count - 1))

@@ -1,10 +1,10 @@
 /** What the chosen model declares that can be set, folded away. */
 
 import { patchForm } from "../store.js";
+import { chosenModel } from "../wanted.js";
 import { humanise } from "../wording.js";
 import { el, setText } from "./elements.js";
 import { icon } from "./icons.js";
-import { chosenModel } from "./model_picker.js";
 import { fillTrack } from "./slider.js";
 
 const MAX_SEED = 2 ** 32 - 1;

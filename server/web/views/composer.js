@@ -2,12 +2,16 @@
 
 import { EXAMPLES, rollPrompt } from "../prompts.js";
 import { patchForm } from "../store.js";
+import { sings } from "../songs.js";
+import { chosenModel, durationLimits, secondsWanted } from "../wanted.js";
 import { duration } from "../wording.js";
 import { advancedSettings } from "./advanced_settings.js";
 import { button, el, setText } from "./elements.js";
 import { icon } from "./icons.js";
-import { chosenModel, modelPicker } from "./model_picker.js";
+import { kindSwitch } from "./kind_switch.js";
+import { modelPicker } from "./model_picker.js";
 import { fillTrack } from "./slider.js";
+import { songFields } from "./song_fields.js";
 
 const MAX_TAKES = 4;
 
@@ -15,9 +19,11 @@ const MAX_TAKES = 4;
 export function mountComposer(form, store, actions) {
   const prompt = promptField(store);
   form.append(
+    kindSwitch(store),
     el("label", { class: "composer-title", for: "prompt" }, "What should it sound like?"),
     prompt,
     ideas(store, prompt),
+    songFields(store),
     el(
       "div",
       { class: "composer-row" },
@@ -44,10 +50,12 @@ export function mountComposer(form, store, actions) {
 }
 
 function submit(store, prompt, generate) {
-  const { form } = store.state;
+  const { prompt: words, styleFile, song } = store.state.form;
   const model = chosenModel(store.state);
-  if (!form.prompt.trim()) return prompt.focus();
+  const isSong = sings(model);
+  if (!words.trim() && !(isSong && styleFile)) return prompt.focus();
   if (!model?.available) return unfold(document.querySelector(".model-picker input"));
+  if (isSong && song?.ranges.length === 0) return prompt.form.querySelector(".add-range").focus();
   generate();
 }
 
@@ -78,6 +86,12 @@ function promptField(store) {
     ({ form }) => form.prompt,
     (prompt) => {
       if (area.value !== prompt) area.value = prompt;
+    },
+  );
+  store.watch(
+    (state) => sings(chosenModel(state)) && state.form.styleFile !== null,
+    (isInSound) => {
+      area.disabled = isInSound;
     },
   );
   store.watch(
@@ -113,7 +127,7 @@ function durationField(store) {
     on: { input: () => patchForm(store, { durationSeconds: Number(slider.value) }) },
   });
   const show = () => {
-    const { minimum, maximum } = limitsOf(store.state);
+    const { minimum, maximum } = durationLimits(store.state);
     const seconds = secondsWanted(store.state);
     Object.assign(slider, { min: minimum, max: maximum });
     slider.value = seconds; // after its limits, which would change it
@@ -123,23 +137,13 @@ function durationField(store) {
   };
   store.watch(chosenModel, show);
   store.watch(({ form }) => form.durationSeconds, show);
+  store.watch(({ form }) => form.song?.file, show);
   store.watch(
     ({ wrongField }) => wrongField,
     (field) => slider.setAttribute("aria-invalid", field === "duration"),
   );
   const label = el("label", { for: "duration" }, "Duration");
   return el("div", { class: "field" }, el("div", { class: "field-head" }, label, output), slider);
-}
-
-/** The duration in force: what was chosen, within the limits of the model that is chosen. */
-export function secondsWanted(state) {
-  const limits = limitsOf(state);
-  const seconds = state.form.durationSeconds ?? limits.default;
-  return Math.max(limits.minimum, Math.min(limits.maximum, seconds));
-}
-
-function limitsOf(state) {
-  return chosenModel(state)?.limits.duration ?? { minimum: 1, maximum: 60, default: 30 };
 }
 
 function takesField(store) {

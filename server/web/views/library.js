@@ -1,12 +1,13 @@
 /** What was made before and is kept in this browser. */
 
 import { MAX_BYTES, MAX_KEPT } from "../library.js";
+import { titleOf } from "../take.js";
 import { duration, size, when } from "../wording.js";
 import { downloadMenu } from "./download_menu.js";
 import { button, el, setText } from "./elements.js";
 import { icon } from "./icons.js";
 import { createWaveform } from "./waveform.js";
-import { favouriteButton } from "./take_card.js";
+import { changeTools, favouriteButton } from "./take_card.js";
 
 /** Gives repaint(), for when the colours have changed. */
 export function mountLibrary(section, store, actions) {
@@ -114,14 +115,14 @@ function createRow(id, actions) {
       const take = takes[id];
       const isOn = current === id && ["playing", "waiting"].includes(player.state);
       element.classList.toggle("is-current", current === id);
-      setText(title, take.settings.prompt);
+      setText(title, titleOf(take));
       setText(meta, metaText(take));
       waveform.draw({ bins: take.peaks, made: 1, played: current === id ? 1 : 0 });
       const key = JSON.stringify([take.favourite, take.exporting, take.stemNames, isOn]);
       if (key === filledFor) return;
       filledFor = key;
       play.replaceChildren(icon(isOn ? "pause" : "play"));
-      play.setAttribute("aria-label", `${isOn ? "Pause" : "Play"} ${take.settings.prompt}`);
+      play.setAttribute("aria-label", `${isOn ? "Pause" : "Play"} ${titleOf(take)}`);
       play.title = isOn ? "Pause" : "Play";
       toolbar.replaceChildren(...tools(take, actions));
     },
@@ -144,6 +145,7 @@ function tools(take, actions) {
     downloadMenu(take, actions),
     tool("again", "Make it again with another seed", () => actions.makeAgain(id)),
     tool("reuse", "Reuse settings", () => actions.reuse(id)),
+    ...changeTools(take, actions),
     tool("trash", "Delete", () => actions.remove(id)),
   ];
 }

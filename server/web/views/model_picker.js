@@ -1,14 +1,10 @@
 /** Which model: what each can do, and why one cannot run here, with the remedy. */
 
 import { patchForm } from "../store.js";
+import { chosenModel } from "../wanted.js";
 import { duration, humanise } from "../wording.js";
 import { button, el, setText } from "./elements.js";
 import { icon } from "./icons.js";
-
-/** The model that is chosen, or else the server's default. */
-export function chosenModel({ models, form }) {
-  return models.find(({ name }) => name === form.model) ?? models.find((model) => model.default);
-}
 
 export function modelPicker(store, reload) {
   const current = el("span", { class: "fold-value" });
@@ -79,7 +75,8 @@ function badge({ default: isDefault, available, phase }) {
   return text ? el("span", { class: "badge" }, text) : null;
 }
 
-function obstacle({ reason, remedy }) {
+/** Why a model cannot run here, and what to do about it. */
+export function obstacle({ reason, remedy }) {
   return el(
     "span",
     { class: "obstacle" },

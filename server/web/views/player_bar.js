@@ -1,6 +1,6 @@
 /** The player at the bottom of the page: what is heard now. */
 
-import { isActive } from "../take.js";
+import { isActive, titleOf } from "../take.js";
 import { clock } from "../wording.js";
 import { button, el, setText } from "./elements.js";
 import { icon } from "./icons.js";
@@ -43,7 +43,7 @@ export function mountPlayerBar(section, store, actions) {
     section.hidden = !isShown;
     document.body.classList.toggle("has-player", isShown);
     if (!isShown) return;
-    setText(title, take.settings.prompt);
+    setText(title, titleOf(take));
     setText(note, noteText(take, player.state));
     showToggle(toggle, player.state);
     loop.setAttribute("aria-pressed", String(player.loop));

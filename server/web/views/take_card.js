@@ -14,6 +14,7 @@ export function createTakeCard({ id, number }, actions) {
   const title = el("h3", { class: "take-title" }, `Take ${number}`);
   const status = el("p", { class: "take-status" });
   const chips = el("ul", { class: "facts", "aria-label": "What was understood" });
+  const lyrics = el("div", { class: "take-lyrics" });
   const trouble = el("div", { class: "trouble" });
   const toolbar = el("div", { class: "toolbar" });
   const playButton = button({
@@ -25,7 +26,7 @@ export function createTakeCard({ id, number }, actions) {
   const wave = seekableWave(`Position in take ${number}`, seek, { mirrored: true });
   const body = el("div", { class: "take-wave" }, playButton, wave.element);
   const head = el("header", { class: "take-head" }, title, status);
-  const element = el("article", { class: "take" }, head, body, chips, trouble, toolbar);
+  const element = el("article", { class: "take" }, head, body, chips, lyrics, trouble, toolbar);
 
   return {
     element,
@@ -37,6 +38,7 @@ export function createTakeCard({ id, number }, actions) {
       wave.show(take, place);
       body.hidden = take.status === "failed" && !take.madeSeconds;
       fillOnce(chips, take.interpretation, () => chipsOf(take.interpretation));
+      fillOnce(lyrics, take.interpretation.lyrics, () => lyricsOf(take, actions));
       fillOnce(trouble, troubleKey(take), () => troubleOf(take, actions));
       fillOnce(toolbar, toolbarKey(take), () => toolbarOf(take, actions));
     },
@@ -114,13 +116,21 @@ function doneTexts(take) {
   return [duration(take.durationSeconds), ...paceTexts(take), `seed ${take.settings.seed}`];
 }
 
-function chipsOf(interpretation) {
+function chipsOf({ lyrics, ...interpretation }) {
   return Object.entries(interpretation)
     .filter(
       ([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length),
     )
     .slice(0, MAX_CHIPS)
     .map(([name, value]) => chip(humanise(name), inChip(value)));
+}
+
+/** With the times at which they are sung: what was plain has got some. */
+function lyricsOf({ id, interpretation: { lyrics } }, actions) {
+  if (!lyrics) return [];
+  const use = button({ class: "chip", label: "Edit them", press: () => actions.useLyrics(id) });
+  const summary = el("summary", {}, el("span", {}, "Lyrics"), icon("chevron"));
+  return [el("details", { class: "fold" }, summary, el("pre", {}, lyrics), use)];
 }
 
 /** Long ones are cut by the style sheet; the title has them whole. */
@@ -173,11 +183,20 @@ function toolbarOf(take, actions) {
   if (isActive(take)) return [];
   if (status === "failed") return [reuse];
   if (status === "stopped") return [tool("again", "Start over", () => actions.retry(id)), reuse];
-  return [favouriteButton(take, actions), downloadMenu(take, actions), again, reuse];
+  const change = changeTools(take, actions, { label: "Change parts" });
+  return [favouriteButton(take, actions), downloadMenu(take, actions), again, reuse, ...change];
 }
 
 function tool(iconName, label, press) {
   return button({ class: "tool", icon: icon(iconName), label, press });
+}
+
+/** One button, or none where the model cannot make parts of a song anew. */
+export function changeTools(take, actions, { label } = {}) {
+  if (!actions.modelOf(take)?.abilities.includes("edited_song")) return [];
+  const name = "Change parts of this song";
+  const press = () => actions.change(take.id);
+  return [button({ class: "tool", icon: icon("change"), label, name, press })];
 }
 
 export function favouriteButton({ id, favourite }, actions) {

@@ -1,5 +1,6 @@
 /** The takes of the session, side by side. */
 
+import { titleOf } from "../take.js";
 import { createTakeCard } from "./take_card.js";
 import { el, setText } from "./elements.js";
 
@@ -19,7 +20,7 @@ export function mountTakes(section, store, actions) {
       grid.dataset.count = ids.length;
       section.hidden = ids.length === 0;
       if (ids.length === 0) return;
-      setText(title, store.state.takes[ids[0]].settings.prompt);
+      setText(title, titleOf(store.state.takes[ids[0]]));
       cards.get(ids[0]).element.scrollIntoView({ block: "nearest" });
     },
   );

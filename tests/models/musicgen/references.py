@@ -70,7 +70,7 @@ def checkpoint(variant: str, layout: str = "huggingface") -> Checkpoint:
 
 def runner(variant: str, layout: str = "huggingface") -> Runner:
     made = checkpoint(variant, layout)
-    return Runner(made, made.language_model, CPU, 0.16)
+    return Runner(made, made.language_model, CPU, torch.float32, 0.16)
 
 
 def refusal(where: Path) -> str:

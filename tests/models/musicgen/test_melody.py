@@ -46,7 +46,8 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def model(models_dir: Path) -> AsyncIterator[Model]:
-    made = MusicGen(MELODY, ModelOptions(models_dir=models_dir, max_batch=2))
+    options = ModelOptions(models_dir=models_dir, max_batch=2, device="cpu", precision="fp32")
+    made = MusicGen(MELODY, options)
     await made.load()
     yield made
     await made.close()

@@ -295,8 +295,8 @@ class TestRefused:
         assert f"hf download {TINY_NAME}" in said
 
     async def test_a_precision_it_does_not_have(self, tmp_path: Path) -> None:
-        said = await refusal(TINY_NAME, tiny_checkpoints(tmp_path), precision="int8")
-        assert "PRECISION=int8" in said
+        said = await refusal(TINY_NAME, tiny_checkpoints(tmp_path), precision="fp8")
+        assert "PRECISION=fp8" in said
         assert "fp16" in said
 
     async def test_a_device_that_is_not_there(self, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ CODEC_FILE = "compression_state_dict.bin"
 #: Statistics that only training needs, and a window that is computed here.
 UNUSED = re.compile(r".*\._codebook\.(inited|cluster_size|embed_avg)|.*\.chroma\.spec\.window")
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+CROSS = ".cross_attention.in_proj_weight"
+#: What is one tensor here, and where it lies in the one there.
+JOINED = {"qkv": "", "query": "[q]", "key_value": "[kv]"}
 CONDITIONS = {
     "text_projection": "condition_provider.conditioners.description.output_proj",
     "melody_projection": "condition_provider.conditioners.self_wav.output_proj",
@@ -96,7 +99,19 @@ def read(file: Path) -> tuple[Fields, StoredTensors]:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
     ):
         raise WrongCheckpoint(f"{file.name} has no best_state of named tensors")
-    return Fields(file.name, package.get("xp.cfg", "")), StoredTensors(file.name, tensors)
+    fields = Fields(file.name, package.get("xp.cfg", ""))
+    return fields, StoredTensors(file.name, _with_queries_apart(tensors))
+
+
+def _with_queries_apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Cross-attention's projections, one tensor in the file, as that of queries and the others."""
+    apart = dict(tensors)
+    for name, fused in tensors.items():
+        if name.endswith(CROSS) and fused.dim():
+            del apart[name]
+            num_queries = len(fused) // 3
+            apart[f"{name}[q]"], apart[f"{name}[kv]"] = fused[:num_queries], fused[num_queries:]
+    return apart
 
 
 def codec_pointer(file: Path) -> str | None:
@@ -206,7 +221,9 @@ def language_model_name(canonical: str) -> str:
     name = re.sub(r"^layers\.", "transformer.layers.", canonical)
     name = re.sub(r"^norm\.", "out_norm.", name)
     name = name.replace(".self_attention.", ".self_attn.")
-    return name.replace(".qkv.weight", ".in_proj_weight").replace(".out.", ".out_proj.")
+    for joined, place in JOINED.items():
+        name = name.replace(f".{joined}.weight", f".in_proj_weight{place}")
+    return name.replace(".out.", ".out_proj.")
 
 
 def codec_name(canonical: str) -> str:

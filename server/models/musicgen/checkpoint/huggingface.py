@@ -158,6 +158,8 @@ RENAMES = (
     (r"\.norm_cross\.", ".encoder_attn_layer_norm."),
     (r"\.norm2\.", ".final_layer_norm."),
 )
+#: What is one tensor here, and the letters of its parts there.
+JOINED = {".qkv.": "qkv", ".query.": "q", ".key_value.": "kv"}
 
 
 def language_model_names(canonical: str) -> tuple[str, ...]:
@@ -165,8 +167,9 @@ def language_model_names(canonical: str) -> tuple[str, ...]:
     name = canonical
     for pattern, replacement in RENAMES:
         name = re.sub(pattern, replacement, name)
-    if ".qkv." in name:
-        return tuple(name.replace(".qkv.", f".{letter}_proj.") for letter in "qkv")
+    for joined, letters in JOINED.items():
+        if joined in name:
+            return tuple(name.replace(joined, f".{letter}_proj.") for letter in letters)
     return (name,)
 
 

@@ -38,7 +38,7 @@ T5_UNUSED = re.compile(r"(decoder\.|lm_head\.).*|encoder\.embed_tokens\.weight")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A MusicGen in memory, float32 on the CPU."""
+    """A MusicGen, its tensors mapped from its files as they are there."""
 
     config: MusicGenConfig
     language_model: LanguageModel

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from server.models.musicgen.checkpoint.config import WrongCheckpoint
@@ -29,15 +28,14 @@ WEIGHT_NORM_ENDS = (
 
 
 class StoredTensors:
-    """The tensors of one file, or of the shards of one, and which of them were used."""
+    """The tensors of one file, or of the shards of one, that nobody has taken yet."""
 
     def __init__(self, source: str, tensors: Mapping[str, Tensor]) -> None:
         self._source = source
         self._tensors = merged_weight_norm(source, tensors)
-        self._used: set[str] = set()
 
     def fill(self, module: nn.Module, parts: Parts) -> None:
-        """Give every tensor of `module`, built on the meta device, its value in float32.
+        """Give every tensor of `module`, built on the meta device, its value as it is in the file.
 
         Raises `WrongCheckpoint` naming what is missing or has another shape.
         """
@@ -45,14 +43,16 @@ class StoredTensors:
         missing = [part for name in shapes for part in parts(name) if part not in self._tensors]
         if missing:
             raise WrongCheckpoint(f"{self._source} lacks {_few(missing)}")
-        values = {name: self._take(parts(name), shape) for name, shape in shapes.items()}
+        taken: dict[tuple[str, ...], Tensor] = {}  # tied tensors are in the file once
+        for name, shape in shapes.items():
+            if parts(name) not in taken:
+                taken[parts(name)] = self._take(parts(name), shape)
+        values = {name: taken[parts(name)] for name in shapes}
         module.load_state_dict(values, strict=True, assign=True)
 
     def check_all_used(self, ignored: re.Pattern[str]) -> None:
         """Refuse tensors that nobody took, except those whose whole name `ignored` matches."""
-        extra = [
-            name for name in self._tensors if name not in self._used and not ignored.fullmatch(name)
-        ]
+        extra = [name for name in self._tensors if not ignored.fullmatch(name)]
         if extra:
             raise WrongCheckpoint(f"{self._source} has tensors of no known use: {_few(extra)}")
 
@@ -68,8 +68,7 @@ class StoredTensors:
                     f"{self._source}: {part} has shape {list(found)}; "
                     f"the configuration asks for {list(wanted)}"
                 )
-        self._used.update(parts)
-        pieces = [self._tensors[part].float() for part in parts]
+        pieces = [self._tensors.pop(part) for part in parts]
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
@@ -94,9 +93,18 @@ def read_safetensors(folder: Path, name: str = "model.safetensors") -> StoredTen
 def _load_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         file.open("rb").close()  # says why it cannot be read; safetensors does not
-        return load_file(file)
+        with safe_open(file, framework="pt") as opened:
+            names = list(opened.keys())
+        return {name: _mapped(file, name) for name in names}
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
+
+
+def _mapped(file: Path, name: str) -> Tensor:
+    """A tensor that is read when it is used, and leaves memory when it is let go: it has a mapping
+    of the file for itself."""
+    with safe_open(file, framework="pt") as opened:
+        return opened.get_tensor(name)  # type: ignore[no-any-return]
 
 
 def read_pickle(file: Path) -> dict[str, object]:

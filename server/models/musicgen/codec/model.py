@@ -109,6 +109,12 @@ class Codec(nn.Module):
         self.decoder = Decoder(config)
         self.quantizer = Quantizer(config.num_codebooks, config.codebook_size, config.dimension)
 
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to `device`; what makes sound becomes `dtype`. What encodes stays float32: music
+        goes on from its tokens, and one of them is another at the least rounding."""
+        self.to(device, torch.float32)
+        self.decoder.to(dtype)
+
     @property
     def weights_bytes(self) -> int:
         return sum(parameter.nbytes for parameter in self.parameters())
@@ -127,7 +133,8 @@ class Codec(nn.Module):
         """
         channels = streams[0].channels
         by_channel = [each.unflatten(0, (-1, channels)).transpose(0, 1) for each in codes]
-        x = self.quantizer.decode(torch.cat(by_channel))  # [rows, dim, n]
+        dtype = next(self.decoder.parameters()).dtype
+        x = self.quantizer.decode(torch.cat(by_channel)).to(dtype)  # [rows, dim, n]
         state = joined([stream.state for stream in streams])
         samples, state = push_through(self.decoder.layers, x, state, last)
         for stream, own in zip(streams, split(state, channels, len(streams)), strict=True):
@@ -135,7 +142,7 @@ class Codec(nn.Module):
         return list(samples[:, 0].split(channels))
 
     def decode(self, codes: Tensor, channels: int) -> Tensor:
-        """A whole sound: `codes` [channels · K, n] → samples [channels, n · hop] float32."""
+        """A whole sound: `codes` [channels · K, n] → samples [channels, n · hop]."""
         return self.stream(channels).push(codes, last=True)
 
     def encode(self, samples: Tensor) -> Tensor:
