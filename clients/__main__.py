@@ -52,6 +52,8 @@ WISHES: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("scale", str, "key and scale, in the model's words"),
     ("density", float, "how many notes, 0 to 1"),
     ("brightness", float, "how bright the sound, 0 to 1"),
+    ("music_generation_mode", str, "what Lyria favours: QUALITY, DIVERSITY or VOCALIZATION"),
+    ("prompts", json.loads, 'more prompts: [{"text": "rain", "weight": 0.5}]'),
 )
 METAVARS: dict[object, str] = {
     int: "N",
@@ -64,6 +66,9 @@ SWITCHES: tuple[tuple[str, str], ...] = (
     ("stream_audio", "have the sound sent while it is made, and time the first of it"),
     ("whole_decoding", "decode the sound at once, where the model can"),
     ("stems", "save the parts too, where the model has them"),
+    ("mute_bass", "leave out the bass, where the model can"),
+    ("mute_drums", "leave out the drums, where the model can"),
+    ("only_bass_and_drums", "leave out everything else, where the model can"),
     ("mbd", "decode with multi-band diffusion, where the model has it"),
 )
 

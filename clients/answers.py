@@ -140,6 +140,7 @@ def _completed(fields: Fields) -> events.Completed:
         duration_seconds=_number(fields, "duration"),
         stems=_stems(fields),
         takes=_takes(fields),
+        lyrics=_text(fields, "lyrics"),
         wire=_without_sound(fields),
     )
 

@@ -106,6 +106,8 @@ class Completed(Event):
     stems: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     #: All takes, the first being `audio`, if more than one was asked for.
     takes: Sequence[Take] = field(default=(), repr=False)
+    #: Where the model has written any.
+    lyrics: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class Music:
     duration_seconds: float | None
     model: str | None
     job_id: str | None
+    lyrics: str | None  # where the model has written any
     #: From the call to the end of the work; to the first sound, where it was streamed.
     elapsed_seconds: float
     first_sound_seconds: float | None
@@ -67,6 +68,7 @@ class Recording:
             duration_seconds=end.duration_seconds or start.duration_seconds,
             model=end.model or start.model,
             job_id=end.job_id or start.job_id,
+            lyrics=end.lyrics,
             elapsed_seconds=self._elapsed_seconds,
             first_sound_seconds=self._first_sound_seconds,
         )

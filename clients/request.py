@@ -36,8 +36,16 @@ def headers(api_key: str | None) -> dict[str, str]:
 
 Format = Literal["wav", "flac", "ogg", "mp3", "midi"]
 Level = Literal["peak", "loudness"]
+Mode = Literal["QUALITY", "DIVERSITY", "VOCALIZATION"]
 #: Fields that are sound files: the path of one, whose content is sent.
 SOUND_FILES = ("melody", "continue_audio", "ref_audio", "ref_song")
+
+
+class WeightedPrompt(TypedDict, total=False):
+    """One of several prompts."""
+
+    text: str
+    weight: float  # any number but 0; 1 if it is not there
 
 
 class Fields(TypedDict, total=False):
@@ -69,6 +77,11 @@ class Fields(TypedDict, total=False):
     scale: str | None
     density: float | None
     brightness: float | None
+    mute_bass: bool | None
+    mute_drums: bool | None
+    only_bass_and_drums: bool | None
+    music_generation_mode: Mode | None
+    prompts: Sequence[WeightedPrompt] | None  # more prompts, where the model can
 
 
 def generate_url(server_url: str) -> str:

@@ -37,10 +37,13 @@ from server.controllers.problems import ProblemBody, no_such_route
 from server.controllers.rate_limits import HEADERS, RateLimiter, RequestCounts
 from server.metrics import Metrics
 from server.models.base import ModelOptions
+from server.models.key_pool import KeyPool
 from server.models.memory import DeviceMemory
 from server.models.registry import ALIASES, Registry, catalog
+from server.models.upstream import Upstream
 from server.service.generation import GenerationService
 from server.service.readiness import readiness
+from server.service.readings import watch_keys
 from server.service.retention import Retention
 from server.service.stored_jobs import StoredJobs
 from server.settings import Settings
@@ -81,6 +84,8 @@ def create_service(settings: Settings) -> GenerationService:
     checkpoints = _checkpoints(settings.music_model_name)
     served = {**catalog(settings.engine, checkpoints), **settings.extra_catalog}
     default_name = next(iter(checkpoints), settings.music_model_name)
+    metrics, pool = Metrics(), KeyPool(settings.genai_api_keys)
+    watch_keys(metrics, pool)
     options = ModelOptions(
         models_dir=settings.models_dir,
         device=settings.device,
@@ -89,12 +94,19 @@ def create_service(settings: Settings) -> GenerationService:
         first_audio_seconds=settings.first_audio_seconds,
         checkpoints=checkpoints,
         downloads=_downloads(settings, served) | {ALIASES.get(default_name, default_name)},
+        upstream=Upstream(
+            keys=pool,
+            api_version=settings.lyria_api_version,
+            max_retries=settings.max_retries,
+            retry_delay_seconds=settings.retry_delay_seconds,
+            session_seconds=settings.lyria_session_seconds,
+        ),
     )
     registry = Registry(served, options)
     memory = DeviceMemory(settings.device, settings.model_memory_budget)
     default = registry.entry(default_name)
     service = GenerationService(
-        registry, memory, Metrics(), default.name, settings.step_timeout_seconds
+        registry, memory, metrics, default.name, settings.step_timeout_seconds
     )
     service.metrics.ready.set_function(lambda: readiness(service)[0] == "ready")
     return service
@@ -104,7 +116,7 @@ def create_stored_jobs(settings: Settings, service: GenerationService) -> Stored
     """The stored jobs of `settings`; nothing is opened yet."""
     retention_hours = {
         jobs.DIALECT: settings.job_retention_hours,
-        lyria_jobs.DIALECT: settings.lyria_retention_hours,
+        lyria_bodies.DIALECT: settings.lyria_retention_hours,
         diffrhythm_jobs.DIALECT: settings.diffrhythm_retention_hours,
     }
     return StoredJobs(
@@ -139,6 +151,7 @@ def _add_routes(
     send_timeout_seconds = settings.send_timeout_seconds
     encoders = CapacityLimiter(NUM_ENCODERS)
     keys = Keys(settings.api_keys, settings.admin_keys)
+    pool = service.registry.options.upstream.keys
     counts = RequestCounts(settings.rate_limit_storage_url)
 
     def limiter(name: str) -> RateLimiter:
@@ -147,14 +160,14 @@ def _add_routes(
     streams = limiter(musicgen_sse.DIALECT)
     lyria = RateLimiter(
         counts,
-        lyria_jobs.DIALECT,
+        lyria_bodies.DIALECT,
         settings.rate_limit_requests_per_minute,
         settings.rate_limit_requests_per_hour,
     )
     for router in (
         musicgen_sse.router(service, places, send_timeout_seconds, encoders, streams, debug),
         jobs.router(service, stored_jobs, send_timeout_seconds, limiter(jobs.DIALECT), debug),
-        lyria_jobs.router(service, stored_jobs, keys, settings.lyria_model, lyria, debug),
+        lyria_jobs.router(service, stored_jobs, keys, pool, settings.lyria_model, lyria, debug),
         diffrhythm_jobs.router(
             service,
             stored_jobs,
@@ -175,7 +188,7 @@ def _add_routes(
     ):
         app.include_router(router, dependencies=keys.for_users, responses=keys.refusals)
     for open_router in (
-        health.router(service, keys, debug),
+        health.router(service, keys, pool, debug),
         page.router(),
         musicgen_websocket.router(  # it asks for the key itself, to say so in an event
             service,

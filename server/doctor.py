@@ -1,7 +1,8 @@
 """`python -m server doctor`: what this machine can run, and whether the configuration holds.
 
 It takes the flags of the server, reads the same environment, and changes nothing but that the
-folders of the output, the log and the models come to be. Exit code 1: something is at fault.
+folders of the output, the log and the models come to be. With `--lyria` it tries the keys of
+Google's API for real, too. Exit code 1: something is at fault.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from limits.errors import StorageError
 from server import __version__
 from server.controllers.rate_limits import RequestCounts, UnusableRateLimitStore
 from server.errors import ContinuoError
+from server.models.lyria.trial import try_keys
 from server.models.memory import DeviceMemory, in_words, may_have_gpu
 from server.models.registry import Entry
+from server.models.upstream import Upstream
 from server.service.generation import GenerationService
 from server.serving import try_stores, uvicorn_options, wire
 from server.settings import Settings, WrongSetting, load
 
 EXIT_FAULT = 1
+LYRIA = "--lyria"
 #: Extra → a module of each of its packages; `pip install "continuo[EXTRA]"`.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "musicgen": ("torch", "transformers", "safetensors", "huggingface_hub", "yaml"),
@@ -76,18 +80,19 @@ def doctor(argv: Sequence[str], environment: Mapping[str, str], env_file: Path) 
     """Print the report; 1 if there is a fault. `--help` and `--version` exit."""
     print(f"Continuo {__version__}, Python {platform.python_version()}, {platform.platform()}")  # noqa: T201
     try:
-        settings = load(argv, environment, env_file)
+        settings = load([flag for flag in argv if flag != LYRIA], environment, env_file)
         service = wire(settings).state.service
     except WrongSetting as error:
         return _report({"Configuration": [Finding(Grade.FAULT, "settings", str(error))]})
-    return _report(
-        {
-            "Machine": list(machine(settings)),
-            "Extras": list(extras()),
-            "Configuration": list(configuration(settings)),
-            "Models": models(service),
-        }
-    )
+    report = {
+        "Machine": list(machine(settings)),
+        "Extras": list(extras()),
+        "Configuration": list(configuration(settings)),
+        "Models": models(service),
+    }
+    if LYRIA in argv:
+        report["Lyria"] = list(lyria(service.registry.options.upstream))
+    return _report(report)
 
 
 def _report(sections: Mapping[str, Sequence[Finding]]) -> int:
@@ -123,17 +128,17 @@ def _torch(settings: Settings) -> Iterator[Finding]:
     import torch
 
     from server.models.musicgen.cpu.library import description, is_usable
-    from server.models.musicgen.devices import choose_device, choose_dtype
+    from server.models.musicgen.devices import choose_device, choose_precision
 
     try:
         device = choose_device(settings.device)
-        dtype = choose_dtype(settings.precision, device)
+        precision = choose_precision(settings.precision, device)
     except ContinuoError as error:
         yield Finding(Grade.FAULT, "device", str(error))
         return
     name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
     yield Finding(Grade.FINE, "device", f"{name} (DEVICE={settings.device})")
-    yield Finding(Grade.FINE, "precision", f"{dtype} (PRECISION={settings.precision})")
+    yield Finding(Grade.FINE, "precision", f"{precision} (PRECISION={settings.precision})")
     if device.type == "cpu":
         subject, said = description().split(": ", 1)
         yield Finding(Grade.FINE if is_usable() else Grade.LACKING, subject, said)
@@ -293,3 +298,11 @@ def _model(service: GenerationService, entry: Entry) -> tuple[Grade, str, str]:
     except ContinuoError as error:
         return lacking, str(error), ""
     return Grade.FINE, f"{needs}; the default" if is_default else needs, ""
+
+
+def lyria(upstream: Upstream) -> Iterator[Finding]:
+    """Whether each key of Google's API works, tried for real."""
+    if lacking := upstream.keys.lacking:
+        yield Finding(Grade.FAULT, "keys", lacking.reason, lacking.remedy)
+    for trial in asyncio.run(try_keys(upstream)):
+        yield Finding(Grade.FINE if trial.works else Grade.FAULT, trial.key, trial.words)

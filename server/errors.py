@@ -6,6 +6,7 @@
     │   ├── UnknownField           400  unknown_field
     │   ├── UnknownModel           400  unknown_model
     │   ├── Unsupported            400  unsupported       an ability the model does not have
+    │   ├── Filtered               400  filtered          upstream takes none of its prompts
     │   └── TooLarge               400  too_large         can never fit, with the numbers
     ├── BodyTooLarge               413  body_too_large
     ├── Unauthorized               401  unauthorized      no key, or a wrong one
@@ -19,6 +20,7 @@
     │   ├── Busy                   503  busy              no slot and no waiting place is free
     │   ├── QueueFull              429  queue_full        too many stored jobs wait for the model
     │   ├── RateLimited            429  rate_limited      this client has sent too many
+    │   ├── QuotaExhausted         429  quota_exhausted   of all keys of the model's service
     │   ├── StoreUnreachable       503  store_unreachable
     │   ├── Loading                503  loading           the model is not ready yet
     │   ├── Unloading              503  unloading         the model is on its way out
@@ -26,6 +28,7 @@
     │   ├── Draining               503  draining          the server is stopping
     │   └── Unavailable            503  unavailable       the model cannot run here; says the remedy
     └── GenerationError            500  generation_failed
+        ├── UpstreamFailed         502  upstream_failed   the model's service could not
         ├── NotKept                500  not_kept          made, but its files cannot be written
         ├── Interrupted            503  interrupted       the server stopped in the middle
         └── ModelBroken            500  model_broken      the process must be restarted
@@ -132,6 +135,12 @@ class Unsupported(BadRequest):
     code = "unsupported"
 
 
+class Filtered(BadRequest):
+    """The service that the model is part of takes none of the prompts."""
+
+    code = "filtered"
+
+
 class TooLarge(BadRequest):
     """More than the model can ever hold, however long one waits."""
 
@@ -225,6 +234,13 @@ class RateLimited(Refused):
     status = 429
 
 
+class QuotaExhausted(Refused):
+    """The quota of every key of the model's service is used up for now."""
+
+    code = "quota_exhausted"
+    status = 429
+
+
 class StoreUnreachable(Refused):
     """The database of the stored jobs does not answer."""
 
@@ -270,6 +286,13 @@ class GenerationError(ContinuoError):
     """The model could not finish."""
 
     code = "generation_failed"
+
+
+class UpstreamFailed(GenerationError):
+    """The service that does the model's work failed, or refused."""
+
+    code = "upstream_failed"
+    status = 502
 
 
 class NotKept(GenerationError):

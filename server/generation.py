@@ -37,6 +37,14 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class WeightedPrompt:
+    """One of several prompts, with how much it counts beside the others: any number but 0."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class GenerationRequest:
     """One wish for music, in the server's own words.
 
@@ -65,10 +73,16 @@ class GenerationRequest:
     scale: str | None = None
     density: float | None = None
     brightness: float | None = None
+    mute_bass: bool | None = None
+    mute_drums: bool | None = None
+    only_bass_and_drums: bool | None = None
+    music_generation_mode: str | None = None
 
     # Abilities: refused by a model that lacks them.
     multiband_diffusion: bool = False
     stems: bool = False
+    #: Beside `prompt`, which unless it is blank is one more, of weight 1.
+    weighted_prompts: tuple[WeightedPrompt, ...] | None = None
     melody: Recording | None = None
     continuation: Recording | None = None
     #: LRC, lines that begin with their time, or plain ones; empty is an instrumental.

@@ -38,10 +38,18 @@ CAPPED_LIBRARIES = {
 }
 
 
+_hidden: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Let the log never show that text, whoever logs it."""
+    _hidden.add(secret)
+
+
 def configure(level: str, log_format: LogFormat, folder: Path) -> None:
     """Send loguru's and standard logging's lines to the terminal and to `folder`."""
     logger.remove()
-    logger.configure(patcher=_add_request_id)
+    logger.configure(patcher=_complete)
     _add_terminal(level, log_format)
     _add_files(level, log_format, folder)
     number = logger.level(level).no  # standard logging has no TRACE
@@ -77,8 +85,25 @@ def _depth_of_caller() -> int:
     return depth
 
 
-def _add_request_id(record: Record) -> None:
+def _complete(record: Record) -> None:
     record["extra"].setdefault("request_id", request_id.get())
+    if _hidden:
+        _hide_secrets(record)
+
+
+def _hide_secrets(record: Record) -> None:
+    record["message"] = _without_secrets(record["message"])
+    if record["exception"] is not None:
+        text = "".join(traceback.format_exception(*record["exception"]))
+        if (clean := _without_secrets(text)) != text:  # an exception's own text cannot be changed
+            record["message"] += f"\n{clean}"
+            record["exception"] = None
+
+
+def _without_secrets(text: str) -> str:
+    for secret in _hidden:
+        text = text.replace(secret, "[hidden]")
+    return text
 
 
 def _add_terminal(level: str, log_format: LogFormat) -> None:

@@ -26,16 +26,18 @@ QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
 
 class CountedElsewhere(Collector):
-    """A counter by model that is read, when asked for, where its things are counted."""
+    """A counter by a `label` that is read, when asked for, where its things are counted."""
 
-    def __init__(self, name: str, help: str, registry: CollectorRegistry) -> None:
-        self._name, self._help = name, help
-        self._labelnames = ("model",)
+    def __init__(
+        self, name: str, help: str, registry: CollectorRegistry, label: str = "model"
+    ) -> None:
+        self._name, self._help, self._labelnames = name, help, (label,)
         self._readings: dict[str, Callable[[], float]] = {}
         registry.register(self)
 
-    def read(self, model: str, reading: Callable[[], float]) -> None:
-        self._readings[model] = reading
+    def read(self, value: str, reading: Callable[[], float]) -> None:
+        """Have the counter of that `value` of the label read by `reading`."""
+        self._readings[value] = reading
 
     def describe(self) -> Iterable[CounterMetricFamily]:
         """What registers its name, so that no other metric can have it."""
@@ -43,8 +45,8 @@ class CountedElsewhere(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         family = CounterMetricFamily(self._name, self._help, labels=self._labelnames)
-        for model, reading in self._readings.items():
-            family.add_metric([model], reading())
+        for value, reading in self._readings.items():
+            family.add_metric([value], reading())
         return [family]
 
 
@@ -162,6 +164,20 @@ class Metrics:
             registry=registry,
         )
         ProcessCollector(registry=registry)
+        self.keys_usable = Gauge(
+            "continuo_upstream_keys_usable",
+            "Keys of Google's API that can be used now",
+            registry=registry,
+        )
+        self.key_uses = CountedElsewhere(
+            "continuo_upstream_key_uses_total", "Times a key was taken up", registry, "key"
+        )
+        self.key_errors = CountedElsewhere(
+            "continuo_upstream_key_errors_total",
+            "Failures with a key, its own or not",
+            registry,
+            "key",
+        )
         Gauge("continuo_info", "Which version runs", ["version"], registry=registry).labels(
             __version__
         ).set(1)

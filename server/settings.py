@@ -35,6 +35,15 @@ def _setting(default: Any, help: str, *names: str, **limits: Any) -> Any:
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
+def _numbered_secrets(help: str, name: str, count: int) -> Any:
+    """A field of `count` secrets, each in a variable of its own, `name`_1 and so on.
+
+    Never a flag: every user of the machine can read another's command line.
+    """
+    names: list[JsonValue] = [f"{name}_{number}" for number in range(1, count + 1)]
+    return Field((), description=help, json_schema_extra={"names": names, "numbered": True})
+
+
 def _comma_separated(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
@@ -78,6 +87,24 @@ class Settings(BaseModel):
     )
     diffrhythm_model: str = _setting(
         "diffrhythm", "the model that serves /api/generate", "DIFFRHYTHM_MODEL", min_length=1
+    )
+    genai_api_keys: tuple[SecretStr, ...] = _numbered_secrets(
+        "keys of Google's API, for the Lyria models; requests take turns", "GENAI_API_KEY", 10
+    )
+    max_retries: int = _setting(
+        3, "times a failed request to Google is tried again with the same key", "MAX_RETRIES", ge=0
+    )
+    retry_delay_seconds: float = _setting(
+        5.0, "how long after a failure that is", "RETRY_DELAY_SECONDS", ge=0, le=60
+    )
+    lyria_api_version: str = _setting(
+        "v1alpha", "version of Google's API that has Lyria", "LYRIA_API_VERSION", min_length=1
+    )
+    lyria_session_seconds: float = _setting(
+        540.0,
+        "how long a session with Google lasts before a new one takes over",
+        "LYRIA_SESSION_SECONDS",
+        ge=10,
     )
     cors_origins: Listed = _setting(
         ("*",),
@@ -249,6 +276,11 @@ def names_of(field: FieldInfo) -> list[str]:
     return [str(name) for name in names]
 
 
+def is_numbered(field: FieldInfo) -> bool:
+    """Whether each of its names holds one of several values."""
+    return isinstance(field.json_schema_extra, dict) and "numbered" in field.json_schema_extra
+
+
 def load(argv: Sequence[str], environment: Mapping[str, str], env_file: Path) -> Settings:
     """The settings in force. Raises `WrongSetting`; `--help` and `--version` exit."""
     flags = {k: v for k, v in vars(_parser().parse_args(argv)).items() if v is not None}
@@ -268,10 +300,14 @@ def _read(env_file: Path) -> dict[str, str]:
     return {k: v for k, v in dotenv_values(env_file).items() if v is not None}
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, object]]:
     """Field → (name it was set under, value). An empty value counts as unset."""
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, object]] = {}
     for field_name, field in Settings.model_fields.items():
+        if is_numbered(field):
+            values = tuple(environment.get(name, "") for name in names_of(field))
+            found[field_name] = (names_of(field)[0], values)
+            continue
         for name in names_of(field):
             value = environment.get(name, "")
             if not value:
@@ -309,7 +345,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Each setting may also stand in the environment or in .env, under the names shown.",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    for name, field in Settings.model_fields.items():
+    flags = {name: f for name, f in Settings.model_fields.items() if not is_numbered(f)}
+    for name, field in flags.items():
         spellings = {f"--{name}": None, f"--{name.replace('_', '-')}": None}
         switch: dict[str, Any] = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
         parser.add_argument(

@@ -45,6 +45,12 @@ export interface GenerateParams {
   scale?: string;
   density?: number;
   brightness?: number;
+  mute_bass?: boolean;
+  mute_drums?: boolean;
+  only_bass_and_drums?: boolean;
+  music_generation_mode?: "QUALITY" | "DIVERSITY" | "VOCALIZATION";
+  /** More prompts; a weight is any number but 0: for the ability `weighted_prompts`. */
+  prompts?: { text: string; weight?: number }[];
 }
 
 /** Waiting for a slot; `position` 1 is next. */
@@ -102,6 +108,8 @@ export interface Take {
   seed: number;
   blob: Blob;
   stems: Record<string, Blob>;
+  /** Where the model has written any. */
+  lyrics?: string;
 }
 
 /** The last event: the complete file, and its stems where the model makes any. */
@@ -109,6 +117,8 @@ export interface CompletedEvent {
   event: "completed";
   blob: Blob;
   stems: Record<string, Blob>;
+  /** Where the model has written any. */
+  lyrics?: string;
   /** All takes, the first being `blob`, if more than one was asked for. */
   takes?: Take[];
   format: Format;
@@ -166,7 +176,10 @@ export interface Job {
   expires_at: string | null;
   error: { code: string; message: string } | null;
   warnings: { code: string; message: string }[];
-  files: { take: number; seed: number; stem: string | null; format: Format; url: string }[];
+  /** `txt` is what the model has written, such as lyrics. */
+  files: { take: number; seed: number; stem: string | null; format: Format | "txt"; url: string }[];
+  /** It failed, and `files` hold what was made before that. */
+  partial: boolean;
   events_url: string;
   audio_url: string;
 }
@@ -225,7 +238,7 @@ export function followJob(
 
 export interface Control {
   name: string;
-  kind: "number" | "integer" | "choice";
+  kind: "number" | "integer" | "choice" | "switch";
   help: string;
   minimum: number | null;
   maximum: number | null;

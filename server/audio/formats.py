@@ -39,6 +39,10 @@ FORMATS = {
 }
 
 
+#: Of the documents that models make besides sound.
+DOCUMENT_MEDIA_TYPES = {"midi": "audio/midi", "txt": "text/plain; charset=utf-8"}
+
+
 class Stopped(Exception):
     """The encoding was told to stop; nobody wants the file any more."""
 

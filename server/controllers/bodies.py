@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from server.controllers.forms import is_form, read_form
 from server.errors import BadRequest, MalformedBody, UnknownField, echo, range_in_words
-from server.generation import MAX_SEED
+from server.generation import MAX_SEED, WeightedPrompt
 
 BodyT = TypeVar("BodyT", bound="Body")
 
@@ -107,10 +107,56 @@ Segments = Annotated[
 ]
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is blank")
+    return value
+
+
+def _other_than_zero(value: float) -> float:
+    if value == 0:
+        raise ValueError("it is zero")
+    return value
+
+
 class Body(BaseModel):
     """A JSON body: nothing is guessed, nothing unknown passes, no number is infinite or NaN."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+def _from_text(value: object) -> object:
+    return parse_json(value) if isinstance(value, str) else value
+
+
+#: In an interface description, what a text that is not blank matches.
+NOT_BLANK = r"\S"
+Words = Annotated[Text, AfterValidator(_not_blank), Field(json_schema_extra={"pattern": NOT_BLANK})]
+
+
+class PromptBody(Body):
+    """One of several prompts."""
+
+    text: Words
+    weight: Annotated[float, AfterValidator(_other_than_zero)] = Field(
+        1.0,
+        description="how much it counts beside the others; any number but 0",
+        json_schema_extra={"not": {"const": 0}},
+    )
+
+
+#: What Lyria RealTime may favour.
+Mode = Literal["QUALITY", "DIVERSITY", "VOCALIZATION"]
+MAX_PROMPTS = 16
+#: Several prompts: a list in JSON, its JSON as a text in a form.
+Prompts = Annotated[
+    list[PromptBody], Field(min_length=1, max_length=MAX_PROMPTS), BeforeValidator(_from_text)
+]
+
+
+def weighted_prompts(prompts: list[dict[str, Any]]) -> tuple[WeightedPrompt, ...]:
+    """The prompts of a body in the server's words."""
+    return tuple(WeightedPrompt(**prompt) for prompt in prompts)
 
 
 async def read_body(kind: type[BodyT], request: Request) -> BodyT:
@@ -154,34 +200,57 @@ def validate(kind: type[BodyT], value: object, strict: bool = True) -> BodyT:
 def _in_words(kind: type[Body], fault: ErrorDetails) -> BadRequest:
     if not fault["loc"]:  # a name that is no Unicode text
         return MalformedBody(None, f"the body is wrong: {fault['msg']}")
-    name = str(fault["loc"][0])
     if fault["type"] == "extra_forbidden":
-        return _unknown(kind, name)
-    allowed = _allowed(kind.model_json_schema()["properties"][name])
+        _, schema = _place(kind, fault["loc"][:-1])
+        return _unknown(schema, ".".join(map(str, fault["loc"])))
+    name, schema = _place(kind, fault["loc"])
     if fault["type"] == "missing":
-        return BadRequest(name, f"is required: {allowed}")
-    return BadRequest.value(name, allowed, fault["input"])
+        return BadRequest(name, f"is required: {_allowed(schema)}")
+    return BadRequest.value(name, _allowed(schema), fault["input"])
 
 
-def _unknown(kind: type[Body], name: str) -> UnknownField:
-    fields = list(kind.model_fields)
-    close = difflib.get_close_matches(name, fields, 1)
+def _place(kind: type[Body], steps: tuple[int | str, ...]) -> tuple[str, dict[str, Any]]:
+    """A place in a body: its name, and what the JSON schema says of it. A list of anything but
+    objects is one place."""
+    whole = kind.model_json_schema()
+    found, names = whole, []
+    for step in steps:
+        inner = found["items"] if isinstance(step, int) else found["properties"][step]
+        if isinstance(step, int) and "$ref" not in inner:
+            break
+        options = [o for o in inner.get("anyOf", []) if o.get("type") != "null"]
+        found = options[0] if options else inner
+        if "$ref" in found:
+            found = whole["$defs"][found["$ref"].rsplit("/", 1)[1]]
+        names.append(str(step))
+    return ".".join(names), found
+
+
+def _unknown(schema: dict[str, Any], name: str) -> UnknownField:
+    fields = list(schema["properties"])
+    close = difflib.get_close_matches(name.rsplit(".", 1)[-1], fields, 1)
     hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(fields)}"
     return UnknownField(echo(name), f"is not a field of this request; {hint}")
 
 
 def _allowed(schema: dict[str, Any]) -> str:
     """What a field takes, in words, from its JSON schema."""
-    options = [o for o in schema.get("anyOf", []) if o.get("type") != "null"]
-    schema = options[0] if options else schema
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "contentEncoding" in schema:
         return "a sound file, in JSON as base64"
     if "contentMediaType" in schema:
         return "a text in UTF-8"
-    if schema["type"] == "array":
+    if schema["type"] == "array" and "examples" in schema:
         return f"a list of pairs of seconds, such as {schema['examples'][0]}"
+    if schema["type"] == "array":
+        return f"a list of {schema['minItems']} to {schema['maxItems']} objects"
+    if schema["type"] == "object":
+        return f"an object with {', '.join(schema['properties'])}"
+    if schema.get("not") == {"const": 0}:
+        return "a number other than 0"
+    if schema.get("pattern") == NOT_BLANK:
+        return "a text that is not blank"
     noun = {
         "integer": "an integer",
         "number": "a number",

@@ -11,6 +11,7 @@ from server import __version__
 from server.controllers.keys import Keys
 from server.controllers.problems import ErrorBody, as_json, route_class
 from server.metrics import CONTENT_TYPE
+from server.models.key_pool import KeyPool
 from server.models.registry import Phase
 from server.service.generation import GenerationService
 from server.service.readiness import Readiness, readiness
@@ -21,7 +22,7 @@ class HealthBody(BaseModel):
 
     status: Literal["healthy"] = "healthy"
     message: str = "Continuo is running"
-    api_keys_available: int = Field(0, description="upstream keys that can be used")
+    api_keys_available: int = Field(description="upstream keys that can be used")
     uptime: Literal["running"] = "running"
     version: str = __version__
 
@@ -37,7 +38,7 @@ class ReadyBody(BaseModel):
     memory_bytes: int = Field(description="held by the model, or set aside for its load")
 
 
-def router(service: GenerationService, keys: Keys, debug: bool) -> APIRouter:
+def router(service: GenerationService, keys: Keys, pool: KeyPool, debug: bool) -> APIRouter:
     """The routes. Those that say how the server is are open: who starts and stops it, or sends it
     traffic, has no key."""
     routes = APIRouter(route_class=route_class(as_json, debug), tags=["operations"])
@@ -45,7 +46,7 @@ def router(service: GenerationService, keys: Keys, debug: bool) -> APIRouter:
     @routes.get("/health")
     async def health() -> HealthBody:
         """Say that the process lives, whatever it is doing."""
-        return HealthBody()
+        return HealthBody(api_keys_available=pool.usage.num_usable)
 
     @routes.get("/ready", responses={503: {"model": ReadyBody, "description": "Not now"}})
     async def ready(response: Response) -> ReadyBody:

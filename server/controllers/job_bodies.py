@@ -68,7 +68,8 @@ class JobBody(BaseModel):
     expires_at: datetime | None = Field(description="when its files are removed")
     error: JobError | None
     warnings: list[JobWarning]
-    files: list[JobFile] = Field(description="once it is completed")
+    files: list[JobFile] = Field(description="once it is completed, or failed in the middle")
+    partial: bool = Field(description="it failed, and `files` hold what was made before that")
     events_url: str
     audio_url: str
 
@@ -132,6 +133,7 @@ def job_body(stored: StoredJob, root: str, position: int | None = None) -> JobBo
         error=_error(stored),
         warnings=[JobWarning(**vars(warning)) for warning in stored.warnings],
         files=[_file(name, f"{url}/audio", stored.request) for name in stored.outputs],
+        partial=stored.partial,
         events_url=f"{url}/events",
         audio_url=f"{url}/audio",
     )

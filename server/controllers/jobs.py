@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 
-from server.audio.formats import FORMATS
+from server.audio.formats import DOCUMENT_MEDIA_TYPES, FORMATS
 from server.controllers.bodies import read_body, read_json, validate
 from server.controllers.forms import is_form
 from server.controllers.job_bodies import ROUTE, JobBody, JobPage, JobsBody, job_body
@@ -155,7 +155,7 @@ def router(
         known = FORMATS.get(format)
         return FileResponse(
             path,
-            media_type=known.media_type if known else "audio/midi",
+            media_type=known.media_type if known else DOCUMENT_MEDIA_TYPES[format],
             filename=f"{id}-{path.name}",
             content_disposition_type="inline",
         )

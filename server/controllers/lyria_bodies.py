@@ -7,14 +7,29 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from server.controllers.bodies import Body, Integer, Text
-from server.errors import BadRequest
+from server.controllers.bodies import Body, Integer, Mode, Prompts, Seed, Words, weighted_prompts
 from server.events import State
 from server.generation import GenerationRequest
+from server.models.base import ModelInfo
+from server.models.key_pool import KeyUsage
 from server.stores.stored_job import StoredJob
 
+DIALECT = "lyria"
 #: Musical settings that published clients send to every model; who has no use for one does without.
-MUSICAL = frozenset({"bpm", "scale", "density", "brightness"})
+MUSICAL = frozenset(
+    {
+        "bpm",
+        "scale",
+        "density",
+        "brightness",
+        "mute_bass",
+        "mute_drums",
+        "only_bass_and_drums",
+        "music_generation_mode",
+    }
+)
+#: Field of the request → its name in this dialect; others have the same name.
+WIRE_NAMES = {"weighted_prompts": "prompts"}
 FLATS = {
     "A_SHARP": "B_FLAT",
     "C_SHARP": "D_FLAT",
@@ -51,21 +66,26 @@ Scale = Annotated[
 
 
 class LyriaRequest(Body):
-    """A wish for music. Defaults are those of the model `lyria-realtime`; another model takes its
-    own for what is not sent."""
+    """A wish for music. Defaults are those for the model `lyria-realtime`; another model takes its
+    own for what is not sent. What has no default here was never published, and is left to Lyria."""
 
-    prompt: Text = Field(
-        description="what it should sound like",
-        examples=["lofi with rain"],
-        json_schema_extra={"pattern": r"\S"},
-    )
+    prompt: Words = Field(description="what it should sound like", examples=["lofi with rain"])
     duration_seconds: Integer = Field(25, ge=1, le=300, examples=[10])
     bpm: Integer = Field(110, ge=60, le=200, description="beats a minute")
     temperature: float = Field(1.2, ge=0.1, le=2.0, description="how adventurous")
     density: float = Field(0.8, ge=0.1, le=1.0, description="how much goes on")
     brightness: float = Field(0.6, ge=0.1, le=1.0, description="dark to bright")
     scale: Scale = Field("G_MAJOR_E_MINOR", description="sharps are understood too: C_SHARP_…")
-    guidance: float = Field(4.5, ge=1.0, le=10.0, description="how closely to follow")
+    guidance: float = Field(
+        4.5, ge=1.0, le=10.0, description="how closely to follow; Lyria counts above 6 as 6"
+    )
+    prompts: Prompts | None = Field(None, description="more prompts, each with a weight")
+    seed: Seed | None = Field(None, description="drawn if not sent")
+    top_k: Integer | None = Field(None, ge=1, le=1000)
+    mute_bass: bool | None = None
+    mute_drums: bool | None = None
+    only_bass_and_drums: bool | None = None
+    music_generation_mode: Mode | None = Field(None, description="what to favour")
 
 
 class LyriaStarted(BaseModel):
@@ -90,8 +110,11 @@ class LyriaStatus(BaseModel):
     task_id: str
     status: Literal["generating", "completed", "failed"]
     progress_percentage: float = Field(ge=0, le=100)
-    filename: str | None = Field(None, description="once it is completed")
-    download_url: str | None = Field(None, description="once it is completed")
+    filename: str | None = Field(None, description="once there is something to download")
+    download_url: str | None = Field(None, description="once there is something to download")
+    partial: bool | None = Field(
+        None, description="it failed, but what was made before that can be downloaded"
+    )
     error: str | None = Field(None, description="if it failed")
     warnings: list[LyriaWarning] | None = None
 
@@ -99,10 +122,10 @@ class LyriaStatus(BaseModel):
 class KeyStats(BaseModel):
     """How upstream keys are used, by their index; never a key or a part of one."""
 
-    total_keys: int = 0
-    current_key: int = 0
-    key_usage: dict[str, int] = {}
-    key_errors: dict[str, int] = {}
+    total_keys: int
+    current_key: int = Field(description="the one taken up last")
+    key_usage: dict[str, int]
+    key_errors: dict[str, int]
 
 
 class FieldFault(BaseModel):
@@ -122,13 +145,30 @@ class FaultsBody(BaseModel):
     detail: list[FieldFault]
 
 
-def to_request(body: LyriaRequest, model: str, left_out: Container[str]) -> GenerationRequest:
-    """The body in the server's words, which are the same; what was not sent stays unset."""
-    if not body.prompt.strip():
-        raise BadRequest.value("prompt", "a text that is not blank", body.prompt)
-    sent = body.model_dump(include=body.model_fields_set)
-    fields = {name: value for name, value in sent.items() if name not in left_out}
-    return GenerationRequest(model=model, **fields)
+def to_request(body: LyriaRequest, info: ModelInfo, left_out: Container[str]) -> GenerationRequest:
+    """The body in the server's words. What was not sent has its default of this dialect with the
+    model that the dialect was published for, and stays unset with another."""
+    is_native = info.native_dialect == DIALECT
+    sent = body.model_dump(include=None if is_native else body.model_fields_set)
+    fields = {k: v for k, v in sent.items() if k not in left_out and v is not None}
+    if prompts := fields.pop("prompts", None):
+        fields["weighted_prompts"] = weighted_prompts(prompts)
+    return GenerationRequest(model=info.name, **fields)
+
+
+def file_name(stored: StoredJob) -> str:
+    """What its file is called, which says so if it is not the whole."""
+    return f"{stored.id}.partial.wav" if stored.partial else f"{stored.id}.wav"
+
+
+def key_stats(usage: KeyUsage) -> KeyStats:
+    """How keys are used, on the wire."""
+    return KeyStats(
+        total_keys=usage.total_keys,
+        current_key=usage.current_key,
+        key_usage={str(index): num for index, num in usage.uses.items()},
+        key_errors={str(index): num for index, num in usage.errors.items()},
+    )
 
 
 def started(stored: StoredJob, left_out: list[str]) -> LyriaStarted:
@@ -144,12 +184,14 @@ def status(stored: StoredJob, download_url: str) -> LyriaStatus:
     """How far the job is; a cancelled one is a failed one here."""
     completed = stored.state is State.COMPLETED
     failed = stored.finished and not completed
+    has_sound = bool(stored.outputs)
     return LyriaStatus(
         task_id=stored.id,
         status="completed" if completed else "failed" if failed else "generating",
         progress_percentage=round(stored.progress, 1),
-        filename=f"{stored.id}.wav" if completed else None,
-        download_url=download_url if completed else None,
+        filename=file_name(stored) if has_sound else None,
+        download_url=download_url if has_sound else None,
+        partial=stored.partial or None,
         error=(stored.error_message or stored.state.value) if failed else None,
         warnings=[LyriaWarning(**vars(warning)) for warning in stored.warnings] or None,
     )

@@ -12,13 +12,17 @@ from server.audio.formats import FORMATS
 from server.controllers.bodies import read_json, validate
 from server.controllers.keys import Keys
 from server.controllers.lyria_bodies import (
+    DIALECT,
     MUSICAL,
+    WIRE_NAMES,
     FaultsBody,
     FieldFault,
     KeyStats,
     LyriaRequest,
     LyriaStarted,
     LyriaStatus,
+    file_name,
+    key_stats,
     started,
     status,
     to_request,
@@ -27,12 +31,13 @@ from server.controllers.openapi import json_body
 from server.controllers.problems import DetailBody, as_detail, route_class
 from server.controllers.rate_limits import HEADERS, RateLimiter
 from server.errors import BadRequest, ContinuoError, Unavailable, UnknownModel
+from server.models.base import ModelInfo
+from server.models.key_pool import KeyPool
 from server.models.registry import Entry
 from server.service.generation import GenerationService
 from server.service.keeping import convert_to_stereo
 from server.service.stored_jobs import StoredJobs
 
-DIALECT = "lyria"
 ROUTE = "/generate-music"
 #: Published: whatever the model makes, clients get this.
 SAMPLE_RATE, CHANNELS = 48_000, 2
@@ -72,6 +77,7 @@ LIMITED: Responses = {200: {"headers": {name: {"schema": {"type": "integer"}} fo
 
 def as_faults(error: ContinuoError) -> JSONResponse:
     """`{"detail": …}`: a list of faults where the request is wrong, else a text."""
+    error = error.renamed(WIRE_NAMES)
     if not isinstance(error, BadRequest):
         return as_detail(error)
     where = ["body", error.field] if error.field else ["body"]
@@ -83,6 +89,7 @@ def router(
     service: GenerationService,
     jobs: StoredJobs,
     keys: Keys,
+    pool: KeyPool,
     model: str,
     limiter: RateLimiter,
     debug: bool,
@@ -104,8 +111,9 @@ def router(
     async def generate(request: Request) -> LyriaStarted:
         """Store a job, and answer with its id at once."""
         body = validate(LyriaRequest, await read_json(request))
-        left_out = _not_understood(_serving(service, model), body)
-        (stored,) = await jobs.submit([to_request(body, model, left_out)], DIALECT)
+        info = _serving(service, model).model.info
+        left_out = _not_understood(info, body)
+        (stored,) = await jobs.submit([to_request(body, info, left_out)], DIALECT)
         return started(stored, left_out)
 
     @routes.get(
@@ -124,33 +132,42 @@ def router(
         responses=problems(404, 409, 410) | SOUND,
     )
     async def download(task_id: str) -> Response:
-        """Give the WAV, 48 kHz and 16-bit stereo whatever the model made, whole or by `Range`."""
+        """Give the WAV, 48 kHz and 16-bit stereo whatever the model made, whole or by `Range`; of a
+        job that failed in the middle, what was made before that."""
         stored = await jobs.get(task_id)
         path = await jobs.audio(stored)
         if (stored.sample_rate, stored.channels) != (SAMPLE_RATE, CHANNELS):
             make = partial(convert_to_stereo, path, sample_rate=SAMPLE_RATE, stored=stored)
             path = await jobs.derived(stored, ".48000-stereo.wav", make)
-        return FileResponse(path, media_type=MEDIA_TYPE, filename=f"{stored.id}.wav")
+        return FileResponse(path, media_type=MEDIA_TYPE, filename=file_name(stored))
 
     @routes.get("/api-keys/stats", dependencies=keys.for_admins, responses=problems(401, 403))
-    async def key_stats() -> KeyStats:
+    async def stats() -> KeyStats:
         """Say how upstream keys are used, without naming them."""
-        return KeyStats()
+        return key_stats(pool.usage)
 
     return routes
 
 
 def _serving(service: GenerationService, model: str) -> Entry:
+    """The model of this interface. Raises `Unavailable`, which also names one that needs no key."""
+    remedy = "Set GENAI_API_KEY_1"
     try:
-        return service.registry.entry(model)
+        entry = service.registry.entry(model)
     except UnknownModel:
-        raise Unavailable(
-            f"{model}, the model of this interface, is not available on this server",
-            "Set GENAI_API_KEY_1, or LYRIA_MODEL=sketch, which needs no key",
-        ) from None
+        reason = "there is no such model"
+    else:
+        known = entry.model.info.availability
+        if known.available:
+            return entry
+        reason, remedy = known.reason, known.remedy
+    raise Unavailable(
+        f"{model}, the model of this interface, is not available on this server: {reason}",
+        f"{remedy}, or set LYRIA_MODEL=sketch, which needs no key",
+    )
 
 
-def _not_understood(entry: Entry, body: LyriaRequest) -> list[str]:
+def _not_understood(info: ModelInfo, body: LyriaRequest) -> list[str]:
     """The musical settings that were sent and that the model does not have."""
-    understood = {control.name for control in entry.model.info.controls}
+    understood = {control.name for control in info.controls}
     return sorted(MUSICAL & body.model_fields_set - understood)

@@ -25,7 +25,7 @@ class ControlBody(BaseModel):
     """A setting the model understands, a field of the request."""
 
     name: str
-    kind: Literal["number", "integer", "choice"]
+    kind: Literal["number", "integer", "choice", "switch"]
     help: str
     minimum: float | None
     maximum: float | None

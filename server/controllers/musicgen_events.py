@@ -75,6 +75,7 @@ class TakeBody(BaseModel):
     seed: int
     audio: str = Field(description="as the `audio` of `completed`")
     stems: dict[str, str] | None = None
+    lyrics: str | None = None
 
 
 class CompletedEvent(BaseModel):
@@ -92,6 +93,7 @@ class CompletedEvent(BaseModel):
     stems: dict[str, str] | None = Field(
         None, description="name → base64 of a file; they sum to `audio`"
     )
+    lyrics: str | None = Field(None, description="where the model has written any")
     takes: list[TakeBody] | None = Field(None, description="all of them; `audio` is the first")
 
 

@@ -214,6 +214,7 @@ def completed_event(job: Job, stopped: Callable[[], bool]) -> tuple[CompletedEve
         channels=info.channels,
         duration=request.num_seconds,
         stems=files[0].stems,
+        lyrics=files[0].lyrics,
         takes=[_take(take) for take in files] if len(files) > 1 else None,
     )
     return event, files[0].audio
@@ -223,6 +224,7 @@ class _TakeFiles(NamedTuple):
     seed: int
     audio: bytes
     stems: dict[str, str] | None
+    lyrics: str | None
 
 
 def _files(job: Job, number: int, stopped: Callable[[], bool]) -> _TakeFiles:
@@ -235,11 +237,19 @@ def _files(job: Job, number: int, stopped: Callable[[], bool]) -> _TakeFiles:
         return encode(sound, job.info.sample_rate, job.info.channels, format, stopped)
 
     stems = {name: _base64(encoded(take.stem(name))) for name in take.stem_names}
-    return _TakeFiles(take.seed, take.document or encoded(take.sound()), stems or None)
+    audio = take.documents.get(job.request.format) or encoded(take.sound())
+    return _TakeFiles(take.seed, audio, stems or None, lyrics_of(take))
 
 
 def _take(files: _TakeFiles) -> TakeBody:
-    return TakeBody(seed=files.seed, audio=_base64(files.audio), stems=files.stems)
+    audio = _base64(files.audio)
+    return TakeBody(seed=files.seed, audio=audio, stems=files.stems, lyrics=files.lyrics)
+
+
+def lyrics_of(take: FinishedTake) -> str | None:
+    """The words that the model has written, if it has."""
+    text = take.documents.get("txt")
+    return None if text is None else text.decode()
 
 
 def _base64(file: bytes) -> str:

@@ -13,12 +13,15 @@ from server.audio.recordings import Excerpt
 from server.controllers.bodies import (
     Body,
     Integer,
+    Mode,
+    Prompts,
     Seed,
     Segments,
     SoundFile,
     Text,
     TextFile,
     read_body,
+    weighted_prompts,
 )
 from server.controllers.musicgen_events import EVENT_SCHEMA, EXAMPLE_STREAM
 from server.controllers.musicgen_messages import Messages, data_line
@@ -39,6 +42,7 @@ WIRE_NAMES = {
     "duration_seconds": "duration",
     "guidance": "cfg_coef",
     "multiband_diffusion": "mbd",
+    "weighted_prompts": "prompts",
     "continuation": "continue_audio",
     "style_audio": "ref_audio",
     "edited_song": "ref_song",
@@ -88,6 +92,13 @@ class GenerateMusic(Body):
     scale: Text | None = Field(None, description="for example C_MAJOR_A_MINOR")
     density: float | None = Field(None, ge=0, le=1, description="how much goes on")
     brightness: float | None = Field(None, ge=0, le=1, description="dark 0 to bright 1")
+    prompts: Prompts | None = Field(
+        None, description="more prompts, each with a weight, for models that can"
+    )
+    mute_bass: bool | None = Field(None, description="for models that declare it, as those below")
+    mute_drums: bool | None = None
+    only_bass_and_drums: bool | None = None
+    music_generation_mode: Mode | None = Field(None, description="what to favour")
     lyrics: TextFile | None = Field(
         None, description="LRC, or plain lines that are spread over the song, for song models"
     )
@@ -122,6 +133,8 @@ def to_request(
     words = {wire: word for word, wire in WIRE_NAMES.items()}
     sent = body.model_dump(include=body.model_fields_set - {"stream_audio", *SOUND_FILES})
     sent.update(recordings or {})
+    if sent.get("prompts"):
+        sent["prompts"] = weighted_prompts(sent["prompts"])
     fields = {words.get(name, name): value for name, value in sent.items()}
     return GenerationRequest(**{k: v for k, v in fields.items() if v is not None})
 

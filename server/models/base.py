@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from server.errors import range_in_words
 from server.events import ModelEvent
 from server.generation import GenerationRequest
+from server.models.upstream import Upstream
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Control:
     """
 
     name: str
-    kind: Literal["number", "integer", "choice"]
+    kind: Literal["number", "integer", "choice", "switch"]
     help: str
     minimum: float | None = None
     maximum: float | None = None
@@ -34,6 +35,8 @@ class Control:
         """The range in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
+        if self.kind == "switch":
+            return "true or false"
         noun = "an integer" if self.kind == "integer" else "a number"
         return range_in_words(noun, self.minimum, self.maximum)
 
@@ -73,6 +76,10 @@ class ModelInfo:
     min_duration_seconds: int = 1
     default_duration_seconds: int = 30
     max_prompt_characters: int = 10_000
+    needs_prompt: bool = False
+    #: The dialect that was published for this model: there, what was not sent has the value that
+    #: is documented there.
+    native_dialect: str = ""
     abilities: frozenset[str] = frozenset()
     #: Abilities that it would have → how to get them.
     obtainable: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +103,7 @@ class ModelOptions:
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     #: Models that may be downloaded when they are first used; None: all.
     downloads: frozenset[str] | None = None
+    upstream: Upstream = field(default_factory=Upstream)
 
     def may_download(self, name: str) -> bool:
         return self.downloads is None or name in self.downloads
@@ -167,6 +175,9 @@ class Model(Protocol):
 
     async def load(self) -> None:
         """Make ready: weights, devices, a first warm run. Raises `Unavailable` with a remedy."""
+
+    def check(self) -> None:
+        """Raise `Refused` where any request would be in vain now, although the model can run."""
 
     def resolve(self, request: GenerationRequest) -> GenerationRequest:
         """The request with what the model reads in it written out, so that its caller can see and

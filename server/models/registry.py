@@ -25,6 +25,11 @@ CHECKPOINT_MODEL = ENGINES["native"]
 #: Name → "module:Class". This is the place to add a model.
 CATALOG: Mapping[str, str] = {
     "sketch": "server.models.sketch.model:Sketch",
+    "lyria-realtime": "server.models.lyria.realtime:LyriaRealtime",
+    **dict.fromkeys(
+        ("lyria-3.5", "lyria-3-pro-preview", "lyria-3-clip-preview"),
+        "server.models.lyria.songs:LyriaSong",
+    ),
     **dict.fromkeys(
         (
             "facebook/musicgen-small",
@@ -141,6 +146,7 @@ class Registry:
 
         Raises `ImportError` or `AttributeError` where there is no such class.
         """
+        self.options = options
         self._entries = {
             name: Entry(name, partial(_class(target), name, options))
             for name, target in catalog.items()

@@ -19,8 +19,8 @@ class FinishedTake:
 
     def __init__(self, job: Job, number: int) -> None:
         self.seed = job.request.take(number).drawn_seed
-        #: The file that the model itself made in the format asked for, if it did.
-        self.document = job.log.document(job.request.format, number)
+        #: The files that the model itself made: format → content.
+        self.documents = job.log.documents(number)
         self._chunks = job.log.chunks(number)
         sound = [chunk.samples for chunk in self._chunks]
         self._gain = gain_to(job.request.normalize, sound, job.info.sample_rate)

@@ -132,6 +132,7 @@ class GenerationService:
         entry = self.registry.entry(request.model or self.default_model)
         self._check_open()
         self.loader.check_available(entry)
+        entry.model.check()
         resolved = resolve(request, entry.model.info, self.registry.infos)
         return entry, entry.model.resolve(resolved)
 

@@ -88,11 +88,10 @@ class EventLog:
         """The sound of a take so far."""
         return [e for e in self._events if isinstance(e, AudioChunk) and e.take == take]
 
-    def document(self, format: str, take: int) -> bytes | None:
-        """The document of that format and take, if the model made one."""
+    def documents(self, take: int) -> dict[str, bytes]:
+        """What the model made of a take besides sound: format → file."""
         documents = (e for e in self._events if isinstance(e, Document))
-        found = [e for e in documents if (e.format, e.take) == (format, take)]
-        return found[-1].content if found else None
+        return {e.format: e.content for e in documents if e.take == take}
 
 
 class Job:

@@ -25,12 +25,16 @@ SOFTWARE = f"Continuo {__version__}"
 
 
 def keep(outputs: OutputStore, stored: StoredJob, job: Job) -> list[str]:
-    """Write everything that `job` made; the names of the files. Blocking."""
+    """Write everything that `job` made, of takes that have any sound; the names of the files.
+
+    Blocking.
+    """
     stored = replace(stored, sample_rate=job.info.sample_rate, channels=job.info.channels)
 
     def fill(folder: Path) -> None:
         for number in range(job.request.num_takes):
-            _write_take(folder, number, stored, FinishedTake(job, number))
+            if job.log.chunks(number):
+                _write_take(folder, number, stored, FinishedTake(job, number))
         write_events(folder, job.log)
 
     return outputs.keep(stored.id, metadata(stored), fill)
@@ -86,5 +90,5 @@ def _write_take(folder: Path, number: int, stored: StoredJob, take: FinishedTake
     for name, sound in sounds.items():
         formats.write(folder / name, sound, stored.sample_rate, stored.channels, "wav")
         write_tags(folder / name, "wav", tags(stored, number))
-    if take.document is not None:
-        (folder / take_name(number, stored.request.format)).write_bytes(take.document)
+    for format, document in take.documents.items():
+        (folder / take_name(number, format)).write_bytes(document)

@@ -14,11 +14,21 @@ from server.service.edit_segments import resolve_segments
 
 #: Published clients send these to every model; one that has no use for them ignores them.
 ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
-MUSICAL_CONTROLS = ("bpm", "scale", "density", "brightness")
+MUSICAL_CONTROLS = (
+    "bpm",
+    "scale",
+    "density",
+    "brightness",
+    "mute_bass",
+    "mute_drums",
+    "only_bass_and_drums",
+    "music_generation_mode",
+)
 #: Field of the request that not every model understands → what it is called.
 ABILITIES = {
     "multiband_diffusion": "multiband diffusion",
     "stems": "stems",
+    "weighted_prompts": "weighted prompts",
     "melody": "melody",
     "continuation": "continuation",
     "lyrics": "lyrics",
@@ -35,7 +45,7 @@ def resolve(
 ) -> GenerationRequest:
     """The request as `info`'s model will see it. Raises `BadRequest` or `Unsupported`, which names
     those of the models `served` that could."""
-    _check_prompt(request.prompt, info)
+    _check_prompts(request, info)
     _check_abilities(request, info, served)
     _check_num_takes(request.num_takes)
     _check_format(request.format, info)
@@ -51,10 +61,21 @@ def resolve(
     )
 
 
-def _check_prompt(prompt: str, info: ModelInfo) -> None:
+def _check_prompts(request: GenerationRequest, info: ModelInfo) -> None:
+    _check_length("prompt", request.prompt, info)
+    weighted = request.weighted_prompts or ()
+    for prompt in weighted:
+        _check_length("weighted_prompts", prompt.text, info)
+    if info.needs_prompt and not weighted and not request.prompt.strip():
+        raise BadRequest.value(
+            "prompt", f"a text that is not blank for {info.name}", request.prompt
+        )
+
+
+def _check_length(field: str, prompt: str, info: ModelInfo) -> None:
     if len(prompt) > info.max_prompt_characters:
         allowed = f"a text of at most {info.max_prompt_characters} characters for {info.name}"
-        raise BadRequest("prompt", f"must be {allowed}; got {len(prompt)} characters")
+        raise BadRequest(field, f"must be {allowed}; got {len(prompt)} characters")
 
 
 def _duration(seconds: int | None, info: ModelInfo) -> int:

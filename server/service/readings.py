@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from server.metrics import Metrics
+from server.models.key_pool import KeyPool
 from server.models.memory import DeviceMemory
 from server.models.registry import Entry
 from server.service.admission import WaitingRoom
@@ -25,3 +28,11 @@ def watch_memory(metrics: Metrics, memory: DeviceMemory) -> None:
     """Let `metrics` read what memory there is."""
     metrics.device_memory.set_function(lambda: memory.free_and_total_bytes()[1])
     metrics.device_memory_free.set_function(lambda: memory.free_and_total_bytes()[0])
+
+
+def watch_keys(metrics: Metrics, pool: KeyPool) -> None:
+    """Let `metrics` read how the keys of a service are used, each by its index."""
+    metrics.keys_usable.set_function(lambda: pool.usage.num_usable)
+    for key in pool.keys:
+        metrics.key_uses.read(str(key.index), partial(getattr, key, "num_uses"))
+        metrics.key_errors.read(str(key.index), partial(getattr, key, "num_errors"))

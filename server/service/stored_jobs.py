@@ -214,7 +214,7 @@ class StoredJobs:
     def _check_has(self, stored: StoredJob, name: str, take: int, stem: str | None) -> None:
         if not stored.finished:
             raise NotReady(f"job {stored.id} is {stored.state.value}; its sound is not ready")
-        if stored.state is not State.COMPLETED:
+        if not stored.outputs:
             reason = f": {stored.error_message}" if stored.error_message else ""
             raise Gone(f"job {stored.id} has no sound, it was {stored.state.value}{reason}")
         if name not in stored.outputs:

@@ -220,8 +220,8 @@ class StoredRuns:
             case Failed(ModelBroken()) if run.attempt < MAX_BROKEN_ATTEMPTS:
                 return None
             case Failed(error) if job.first_audio_at is not None:
-                await self._kept(stored, job)  # listeners that come late hear what was made
-                return _failed(error, job)
+                kept = await self._kept(stored, job)  # it is worth having, and hearing later
+                return replace(_failed(error, job), outputs=kept.outputs)
             case Failed(error):
                 return _failed(error, job)
             case Cancelled(reason):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from server.events import State, Warning
-from server.generation import GenerationRequest, Recording
+from server.generation import GenerationRequest, Recording, WeightedPrompt
 
 FINAL_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
@@ -72,6 +72,11 @@ class StoredJob(NewJob):
         return self.state in FINAL_STATES
 
     @property
+    def partial(self) -> bool:
+        """It failed, but what was made before that is kept."""
+        return self.state is State.FAILED and bool(self.outputs)
+
+    @property
     def model(self) -> str:
         return self.request.model
 
@@ -79,6 +84,8 @@ class StoredJob(NewJob):
 def request_to_json(request: GenerationRequest) -> dict[str, Any]:
     """What it was sent and what was filled in; recordings are files (input_files.py)."""
     values = {field.name: getattr(request, field.name) for field in fields(request)}
+    if request.weighted_prompts is not None:
+        values["weighted_prompts"] = [asdict(prompt) for prompt in request.weighted_prompts]
     return {
         name: value
         for name, value in values.items()
@@ -88,10 +95,12 @@ def request_to_json(request: GenerationRequest) -> dict[str, Any]:
 
 def request_from_json(values: Mapping[str, Any]) -> GenerationRequest:
     """What `request_to_json` wrote, without the recordings."""
-    request = GenerationRequest(**values)
-    if request.edit_segments is None:
-        return request
-    return replace(request, edit_segments=tuple((a, b) for a, b in request.edit_segments))
+    known = dict(values)
+    if (segments := known.get("edit_segments")) is not None:
+        known["edit_segments"] = tuple((start, end) for start, end in segments)
+    if (prompts := known.get("weighted_prompts")) is not None:
+        known["weighted_prompts"] = tuple(WeightedPrompt(**prompt) for prompt in prompts)
+    return GenerationRequest(**known)
 
 
 def from_row(row: RowMapping) -> StoredJob:

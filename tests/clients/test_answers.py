@@ -9,7 +9,7 @@ import pytest
 
 from clients.answers import read_event, refusal, retry_after_seconds
 from clients.errors import BadRequest, Busy, UnexpectedAnswer
-from clients.events import Progress, Started
+from clients.events import Completed, Progress, Started
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,12 @@ def test_progress_stays_within_its_range(sent: str, percent: float) -> None:
 def test_progress_that_is_no_number(sent: str) -> None:
     with pytest.raises(UnexpectedAnswer, match="without a number"):
         read_event(f'{{"event":"progress","progress":{sent}}}')
+
+
+def test_the_words_of_a_song() -> None:
+    event = read_event('{"event":"completed","audio":"","lyrics":"la la"}')
+    assert isinstance(event, Completed)
+    assert event.lyrics == "la la"
 
 
 @pytest.mark.parametrize("text", ["", "[" * 100_000, "\N{SNOWMAN}" * 1000])

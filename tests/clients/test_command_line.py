@@ -62,6 +62,7 @@ def hear_ctrl_c() -> None:
 
 def test_a_song_from_the_command_line(tmp_path: Path) -> None:
     wishes = ["--duration=3", "--seed=42", "--top-k=5", "--bpm=80", "--num-takes=2"]
+    wishes += ["--mute-drums", '--prompts=[{"text": "jazz", "weight": 0.5}]']
     to = ["--stream-audio", "--out", "rain.wav"]
     with serving(whole_song) as server:
         done = run(tmp_path, "lofi with rain", "--server", server.url, *wishes, *to)
@@ -77,6 +78,8 @@ def test_a_song_from_the_command_line(tmp_path: Path) -> None:
             "top_k": 5,
             "bpm": 80,
             "num_takes": 2,
+            "mute_drums": True,
+            "prompts": [{"text": "jazz", "weight": 0.5}],
             "stream_audio": True,
         }
     ]

@@ -294,6 +294,15 @@ def test_a_failed_job_says_why(server: Live) -> None:
     job = ended(server, submit(server, "explode", duration=3))
     assert job["state"] == "failed"
     assert job["error"]["code"] == "generation_failed"
+    assert job["partial"]
+    (file,) = job["files"]
+    sound = httpx.get(server.url + file["url"]).content
+    assert soundfile.info(io.BytesIO(sound)).duration == 1  # it failed in the second
+
+
+def test_a_job_that_failed_before_any_sound_has_none(server: Live) -> None:
+    job = ended(server, submit(server, "x", model="broken-load"))
+    assert (job["state"], job["partial"], job["files"]) == ("failed", False, [])
     is_problem(httpx.get(server.url + job["audio_url"]), 410, "gone")
 
 

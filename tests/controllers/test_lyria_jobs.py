@@ -136,16 +136,29 @@ def test_while_it_is_made_and_when_it_is_cancelled(server: Live) -> None:
     assert ended(server, queued)["status"] == "completed"
 
 
-def test_a_failure(server: Live) -> None:
+def test_a_failure_in_the_middle_leaves_a_partial_file(server: Live) -> None:
     task_id = started(server, prompt="warn explode", duration_seconds=3)
     status = ended(server, task_id)
     assert status["status"] == "failed"
     assert status["error"] == "the model failed; the server's log says why"
     assert status["warnings"] == [{"code": "test", "message": "as asked"}]
-    assert "download_url" not in status
-    response = get(server, f"/download-music/{task_id}")
-    assert response.status_code == 410
-    assert "failed" in response.json()["detail"]
+    assert status["partial"] is True
+    assert status["filename"] == f"{task_id}.partial.wav"
+    response = get(server, status["download_url"])
+    assert response.status_code == 200
+    assert f'filename="{task_id}.partial.wav"' in response.headers["content-disposition"]
+    assert soundfile.info(io.BytesIO(response.content)).frames == 48_000
+
+
+def test_a_failure_before_any_sound() -> None:
+    with live(lyria_model="broken-load", **UNLIMITED) as server:
+        task_id = started(server)
+        status = ended(server, task_id)
+        assert status["status"] == "failed"
+        assert not status.keys() & {"download_url", "filename", "partial"}
+        response = get(server, f"/download-music/{task_id}")
+        assert response.status_code == 410
+        assert "failed" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/music-status/", "/download-music/"])
@@ -176,7 +189,7 @@ def test_files_are_kept_as_long_as_this_dialect_says() -> None:
 
 
 BAD_FIELDS = [
-    ({"prompt": 1}, "prompt", "must be a string; got 1"),
+    ({"prompt": 1}, "prompt", "must be a text that is not blank; got 1"),
     ({"prompt": " \n"}, "prompt", "must be a text that is not blank"),
     ({"duration_seconds": 0}, "duration_seconds", "an integer from 1 to 300; got 0"),
     ({"duration_seconds": 301}, "duration_seconds", "an integer from 1 to 300; got 301"),
@@ -280,7 +293,8 @@ def test_without_its_model_the_dialect_says_what_to_do() -> None:
         assert response.status_code == 503
         detail = response.json()["detail"]
         assert "lyria-realtime" in detail
-        assert "Set GENAI_API_KEY_1, or LYRIA_MODEL=sketch" in detail
+        assert "Set GENAI_API_KEY_1" in detail
+        assert "or set LYRIA_MODEL=sketch, which needs no key" in detail
         assert generate(server, bpm=1).status_code == 422
 
 

@@ -115,5 +115,5 @@ async def test_documents_belong_to_a_take() -> None:
     job = make_job(num_takes=2)
     job.start(job.info, {})
     job.record(Document("midi", b"second"), 1)
-    assert job.log.document("midi", 0) is None
-    assert job.log.document("midi", 1) == b"second"
+    assert job.log.documents(0) == {}
+    assert job.log.documents(1) == {"midi": b"second"}

@@ -113,9 +113,21 @@ async def test_a_failure_is_stored_with_its_words(box: Box) -> None:
     done = await box.ended(await box.submit("explode", 3))
     assert (done.state, done.error_code) == (State.FAILED, "generation_failed")
     assert done.error_message == "the model failed; the server's log says why"
-    assert done.outputs == ()
-    with pytest.raises(Gone, match="the model failed"):
+    assert done.outputs == ("take-0.wav",)
+    assert done.partial
+    assert soundfile.info(await box.jobs.audio(done)).duration == 1
+
+
+async def test_a_failure_before_any_sound_leaves_none(box: Box) -> None:
+    done = await box.ended(await box.submit("x", model="broken-load"))
+    assert (done.state, done.outputs, done.partial) == (State.FAILED, (), False)
+    with pytest.raises(Gone, match="it was failed"):
         await box.jobs.audio(done)
+
+
+async def test_takes_without_sound_are_no_files_of_a_failure(box: Box) -> None:
+    done = await box.ended(await box.submit("explode", 3, num_takes=2))
+    assert (done.state, done.outputs) == (State.FAILED, ("take-0.wav",))
 
 
 async def test_a_request_that_can_never_be_met_is_refused_before_it_is_stored(box: Box) -> None:
@@ -461,7 +473,7 @@ async def test_what_failed_without_its_commit_is_begun_anew(
     monkeypatch.undo()
     async with opened(tmp_path) as box:
         done = await box.ended(stored)
-        assert (done.state, done.attempt, done.outputs) == (State.FAILED, 2, ())
+        assert (done.state, done.attempt, done.outputs) == (State.FAILED, 2, ("take-0.wav",))
 
 
 async def test_draining_lets_running_jobs_finish_and_leaves_the_queue(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ class Story:
             assert soundfile.info(take).frames == 24_000
             assert done.outputs == ("take-0.wav",)
         else:
-            assert done.outputs == ()
-            assert done.state is State.FAILED or not take.exists()
+            assert take.exists() == bool(done.outputs)
+            assert done.partial == (done.state is State.FAILED and take.exists())
 
     def _any(self, number: int) -> StoredJob | None:
         living = [job for job in self._jobs if job.id not in self._deleted]

@@ -9,6 +9,13 @@ import { fillTrack } from "./slider.js";
 
 const MAX_SEED = 2 ** 32 - 1;
 const NUM_SLIDER_STEPS = 100;
+const DIFFUSION = {
+  name: "mbd",
+  label: "MultiBand Diffusion",
+  help: "a slower decoder with a cleaner sound",
+};
+/** Kind of a control → its field; numbers of both kinds have a slider. */
+const FIELDS = { choice: choiceField, switch: switchField };
 
 export function advancedSettings(store) {
   const grid = el("div", { class: "settings" });
@@ -37,10 +44,8 @@ function fieldsOf(model, store) {
   const hasDiffusion = model?.abilities.includes("multiband_diffusion");
   return [
     seedField(store),
-    ...controls.map((control) =>
-      control.kind === "choice" ? choiceField(control, store) : numberField(control, store),
-    ),
-    ...(hasDiffusion ? [diffusionField(store)] : []),
+    ...controls.map((control) => (FIELDS[control.kind] ?? numberField)(control, store)),
+    ...(hasDiffusion ? [switchField(DIFFUSION, store)] : []),
   ];
 }
 
@@ -97,19 +102,18 @@ function choiceField(control, store) {
   return controlled(name, field(id, humanise(name), help, select), select, show);
 }
 
-function diffusionField(store) {
-  const id = "control-mbd";
-  const help = "a slower decoder with a cleaner sound";
+function switchField({ name, help, label = humanise(name) }, store) {
+  const id = `control-${name}`;
   const box = el("input", {
     id,
     type: "checkbox",
     "aria-describedby": `${id}-help`,
-    on: { change: () => setControl(store, "mbd", box.checked || null) },
+    on: { change: () => setControl(store, name, box.checked || null) },
   });
   const show = (value) => {
     box.checked = value ?? false;
   };
-  return controlled("mbd", field(id, "MultiBand Diffusion", help, box), box, show);
+  return controlled(name, field(id, label, help, box), box, show);
 }
 
 /** A field of `form.controls`: `show` gets the value that is set, or undefined. */

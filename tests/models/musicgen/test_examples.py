@@ -25,20 +25,20 @@ TEXT = (ROOT / "docs/models.md").read_text("utf-8")
 SHOWN_URL = "http://127.0.0.1:5555"
 
 
-def needs_audiocraft(example: str) -> bool:
-    """Those are run in tests/audiocraft."""
-    return "mbd" in example
+def is_run_elsewhere(example: str) -> bool:
+    """In tests/audiocraft, and with a fake of Google in tests/models/lyria."""
+    return "mbd" in example or "lyria" in example
 
 
 CURLS = [
     example
     for example in re.findall(r"(?:^    curl.*\n)(?:^    .*\n)*", TEXT, re.M)
-    if "generate_music" in example and not needs_audiocraft(example)
+    if "generate_music" in example and not is_run_elsewhere(example)
 ]
 SCRIPTS = [
     script
     for script in re.findall(r"```python\n(.*?)```", TEXT, re.S)
-    if "MusicGenClient" in script and not needs_audiocraft(script)
+    if "MusicGenClient" in script and not is_run_elsewhere(script)
 ]
 TUNE_SECONDS = 3
 
