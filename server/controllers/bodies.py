@@ -71,12 +71,17 @@ TextFile = Annotated[
 ]
 
 
-def _as_pairs(value: object) -> object:
-    """Tuples of numbers: other than elsewhere in a form, no text stands for one."""
+def _from_text(value: object) -> object:
+    """What a text in a form spells, for a field that is no text."""
     try:
-        pairs = json.loads(value) if isinstance(value, str) else value
+        return json.loads(value) if isinstance(value, str) else value
     except RecursionError:
         raise ValueError("it is too deep") from None
+
+
+def _as_pairs(value: object) -> object:
+    """Tuples of numbers: other than elsewhere in a form, no text stands for one."""
+    pairs = _from_text(value)
     if not isinstance(pairs, list):
         raise ValueError("it is no list")
     return tuple(_as_pair(pair) for pair in pairs)
@@ -123,10 +128,6 @@ class Body(BaseModel):
     """A JSON body: nothing is guessed, nothing unknown passes, no number is infinite or NaN."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
-
-
-def _from_text(value: object) -> object:
-    return parse_json(value) if isinstance(value, str) else value
 
 
 #: In an interface description, what a text that is not blank matches.
