@@ -144,6 +144,14 @@ def test_takes(server: Live) -> None:
         assert "take" in detail(download(server, task_id, take=wrong))
 
 
+def test_sound_that_is_not_decoded_in_pieces(server: Live) -> None:
+    for chunked, num_pieces in (("true", 95), ("false", 1)):
+        task_id = queued(generate(server, chunked=chunked, **FOLK))
+        ended(server, task_id)
+        events = httpx.get(f"{server.url}/api/v1/jobs/{task_id}/events").text
+        assert events.count("event: audio") == num_pieces
+
+
 def test_an_edit_keeps_what_is_not_in_its_segments(server: Live) -> None:
     response = edit(server, seed="3")
     task_id = queued(response)
@@ -253,7 +261,6 @@ BAD_FIELDS: list[tuple[Json, str]] = [
     ({"batch_infer_num": "-1", **FOLK}, "batch_infer_num must be an integer from 1 to 8"),
     ({"batch_infer_num": "9", **FOLK}, "batch_infer_num must be an integer from 1 to 8"),
     ({"chunked": "perhaps", **FOLK}, "chunked must be true or false; got 'perhaps'"),
-    ({"chunked": "false", **FOLK}, "chunked is asked for, but singing has no whole decoding"),
     ({"seed": "-1", **FOLK}, "seed must be an integer from 0 to 4294967295"),
     ({"speed": "2", **FOLK}, "'speed' is not a field of this request"),
 ]
