@@ -60,6 +60,11 @@ def queued(response: httpx.Response) -> str:
     return str(response.json()["task_id"])
 
 
+def moment(text: str) -> datetime:
+    """Python before 3.11 does not read the Z that ends one in UTC."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def status(server: Live, task_id: str) -> Json:
     found: Json = httpx.get(f"{server.url}/api/status/{task_id}").json()
     return found
@@ -79,11 +84,6 @@ def sound_of(server: Live, task_id: str, **query: object) -> np.ndarray:
     response = download(server, task_id, **query)
     assert response.status_code == 200, response.text
     return soundfile.read(io.BytesIO(response.content))[0].T
-
-
-def moment(text: str) -> datetime:
-    """Python before 3.11 does not read the Z that ends one in UTC."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def detail(response: httpx.Response, expected_status: int = 400) -> str:
@@ -146,7 +146,7 @@ def test_takes(server: Live) -> None:
 
 def test_sound_that_is_not_decoded_in_pieces(server: Live) -> None:
     for chunked, num_pieces in (("true", 95), ("false", 1)):
-        task_id = queued(generate(server, chunked=chunked, **FOLK))
+        task_id = queued(edit(server, chunked=chunked))
         ended(server, task_id)
         events = httpx.get(f"{server.url}/api/v1/jobs/{task_id}/events").text
         assert events.count("event: audio") == num_pieces
