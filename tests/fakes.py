@@ -263,7 +263,7 @@ class Singing(ThreadedModel):
 
     def __init__(self, name: str, options: ModelOptions) -> None:
         limits = {"min_duration_seconds": 95, "max_duration_seconds": 285}
-        abilities = frozenset({"lyrics", "style_audio", "edited_song"})
+        abilities = frozenset({"lyrics", "style_audio", "edited_song", "whole_decoding"})
         sings = info(name, abilities=abilities, default_duration_seconds=95, **limits)
         super().__init__(replace(sings, max_prompt_characters=500), options)
 
@@ -274,6 +274,10 @@ class Singing(ThreadedModel):
         return {"lyrics": request.lyrics}
 
     def steps(self, request: GenerationRequest) -> Generator[ModelEvent, None, None]:
+        if request.whole_decoding:
+            seconds = [self._second(request, second) for second in range(request.num_seconds)]
+            yield AudioChunk(np.concatenate(seconds, axis=1))
+            return
         for second in range(request.num_seconds):
             time.sleep(step_seconds(request.prompt))
             yield AudioChunk(self._second(request, second))

@@ -114,8 +114,12 @@ WRONG: list[tuple[Json, str, str]] = [
     ({"ref_song": in_base64(SONG)}, "edit_segments", "must say what is made anew"),
     ({"edit_segments": [[1, 2]]}, "ref_song", "must be sent"),
     ({"edit_segments": [[1]]}, "edit_segments", "must be a list of pairs of seconds"),
-    ({"whole_decoding": True}, "whole_decoding", "singing has no whole decoding"),
     ({"model": "ticking"}, "lyrics", "ticking has no lyrics; leave it out, or choose a model"),
+    (
+        {"model": "ticking", "lyrics": None, "whole_decoding": True},
+        "whole_decoding",
+        "ticking has no whole decoding",
+    ),
 ]
 
 

@@ -68,6 +68,12 @@ class Conformance:
     ) -> None:
         json.dumps(dict(model.interpret(request_)))
 
+    def test_what_it_writes_out_of_a_request_stays_so(
+        self, model: Model, request_: GenerationRequest
+    ) -> None:
+        resolved = model.resolve(request_)
+        assert model.resolve(resolved) == resolved
+
     def test_a_request_costs_something_it_has(
         self, model: Model, request_: GenerationRequest
     ) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from server.generation import GenerationRequest
 from server.models.base import Model, ModelOptions
 from server.models.lyria.realtime import LyriaRealtime
 from server.models.lyria.songs import LyriaSong
 from server.models.musicgen.model import MusicGen
 from server.models.registry import CATALOG
 from server.models.sketch.model import Sketch
-from tests.fakes import Ticking, Weighted
+from tests.fakes import Singing, Ticking, Weighted
 from tests.models.conformance import Conformance
 from tests.models.lyria.fake_google import FakeGoogle, sings
 from tests.models.lyria.models import upstream
@@ -56,6 +57,17 @@ class TestTicking(Conformance):
     @pytest.fixture
     def model(self) -> Model:
         return Ticking("ticking", TWO_SLOTS)
+
+
+class TestSinging(Conformance):
+    @pytest.fixture
+    def model(self) -> Model:
+        return Singing("singing", TWO_SLOTS)
+
+    @pytest.fixture
+    def request_(self, model: Model) -> GenerationRequest:
+        lines = "[verse]\nPaper lanterns on the water\n"
+        return GenerationRequest("folk", model.info.name, 95, seed=11, lyrics=lines)
 
 
 class TestWeighted(Conformance):

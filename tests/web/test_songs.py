@@ -163,7 +163,7 @@ def test_an_edit_that_is_being_made_is_found_after_a_reload(studio: Studio) -> N
     sing(studio)
     change(studio)
     drag(studio, 0.2, 0.4)
-    studio.prompt.fill("step 0.03")
+    studio.prompt.fill("step 0.02")
     with studio.page.expect_response(f"**{JOBS}"):
         studio.generate.click()
     expect(studio.page.locator(".is-making")).to_have_count(1)

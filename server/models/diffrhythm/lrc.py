@@ -15,9 +15,10 @@ from server.errors import BadRequest, echo
 
 FIELD = "lyrics"
 TIME = re.compile(r"\[([0-9]+):([0-9]{1,2}(?:\.[0-9]{1,3})?)\]")
-#: What begins so was meant for a time, also where it is none.
-LIKE_A_TIME = re.compile(r"\[\s*[-+]?(?:[0-9.][^\[\]:]*|(?:nan|inf(?:inity)?)\s*):", re.I)
-TIME_OF_A_WORD = re.compile(r"<[0-9]+:[0-9]")
+#: What begins so was meant for a time, also where it is none, or for that of a word.
+LIKE_A_TIME = re.compile(
+    r"\[\s*[-+]?(?:[0-9.][^\[\]:]*|(?:nan|inf(?:inity)?)\s*):|<[0-9]+:[0-9]", re.I
+)
 TAG = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -36,8 +37,8 @@ def fault(number: int, problem: str) -> BadRequest:
 
 
 def is_lrc(text: str) -> bool:
-    """Whether any of its lines begins with a time, or with what was meant for one."""
-    return any(LIKE_A_TIME.match(line.strip()) for line in text.splitlines())
+    """Whether there is any time in it, or what was meant for one."""
+    return LIKE_A_TIME.search(text) is not None
 
 
 def read_lrc(text: str, duration_seconds: int) -> list[Line]:
@@ -77,6 +78,6 @@ def _read(line: str, number: int) -> Line | None:
     seconds, text = float(found[2]), line[found.end() :]
     if seconds >= 60:
         raise fault(number, f"has a time of 60 or more seconds in a minute: {echo(found[0])}")
-    if LIKE_A_TIME.search(text) or TIME_OF_A_WORD.search(text):
+    if LIKE_A_TIME.search(text):
         raise fault(number, "has more than one time; write a line for each")
     return Line(int(found[1]) * 60 + seconds, TAG.sub("", text).strip(), number)

@@ -7,7 +7,7 @@ import { downloadMenu } from "./download_menu.js";
 import { button, el, setText } from "./elements.js";
 import { icon } from "./icons.js";
 import { createWaveform } from "./waveform.js";
-import { changeTools, favouriteButton } from "./take_card.js";
+import { canChange, changeTools, favouriteButton } from "./take_card.js";
 
 /** Gives repaint(), for when the colours have changed. */
 export function mountLibrary(section, store, actions) {
@@ -118,7 +118,9 @@ function createRow(id, actions) {
       setText(title, titleOf(take));
       setText(meta, metaText(take));
       waveform.draw({ bins: take.peaks, made: 1, played: current === id ? 1 : 0 });
-      const key = JSON.stringify([take.favourite, take.exporting, take.stemNames, isOn]);
+      const { favourite, exporting, stemNames } = take;
+      const changes = canChange(take, actions);
+      const key = JSON.stringify([favourite, exporting, stemNames, isOn, changes]);
       if (key === filledFor) return;
       filledFor = key;
       play.replaceChildren(icon(isOn ? "pause" : "play"));

@@ -40,7 +40,7 @@ export function createTakeCard({ id, number }, actions) {
       fillOnce(chips, take.interpretation, () => chipsOf(take.interpretation));
       fillOnce(lyrics, take.interpretation.lyrics, () => lyricsOf(take, actions));
       fillOnce(trouble, troubleKey(take), () => troubleOf(take, actions));
-      fillOnce(toolbar, toolbarKey(take), () => toolbarOf(take, actions));
+      fillOnce(toolbar, toolbarKey(take, actions), () => toolbarOf(take, actions));
     },
   };
 }
@@ -171,9 +171,9 @@ function troubleOf({ id, problem, warnings, exportProblem }, actions) {
   ];
 }
 
-function toolbarKey(take) {
-  const { status, favourite, exporting, kept } = take;
-  return JSON.stringify([status, favourite, exporting, kept, take.stemNames]);
+function toolbarKey(take, actions) {
+  const { status, favourite, exporting, kept, stemNames } = take;
+  return JSON.stringify([status, favourite, exporting, kept, stemNames, canChange(take, actions)]);
 }
 
 function toolbarOf(take, actions) {
@@ -191,9 +191,13 @@ function tool(iconName, label, press) {
   return button({ class: "tool", icon: icon(iconName), label, press });
 }
 
-/** One button, or none where the model cannot make parts of a song anew. */
+/** Whether its model can make parts of it anew; not before the models are known. */
+export function canChange(take, actions) {
+  return actions.modelOf(take)?.abilities.includes("edited_song") ?? false;
+}
+
 export function changeTools(take, actions, { label } = {}) {
-  if (!actions.modelOf(take)?.abilities.includes("edited_song")) return [];
+  if (!canChange(take, actions)) return [];
   const name = "Change parts of this song";
   const press = () => actions.change(take.id);
   return [button({ class: "tool", icon: icon("change"), label, name, press })];

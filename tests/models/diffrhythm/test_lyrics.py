@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.errors import BadRequest
@@ -99,6 +99,7 @@ BAD = [
     ("[٠٠:١٠.٠٠]a\n[00:1]b", "line 1 must begin with a time"),
     ("[00:10.00]a\nb", "line 2 must begin with a time such as [01:23.45]; got 'b'"),
     ("b\n[00:10.00]a", "line 1 must begin with a time"),
+    ("a\nb [00:10.00] c", "line 1 must begin with a time"),
     ("[ar:nobody]\n[ti:nothing]", "must have a line to sing; an empty text, or [instrumental]"),
     ("[00:10.00]\n[00:20.00]", "must have a line to sing"),
     ("[verse]\n\n[chorus]", "must have a line to sing"),
@@ -191,6 +192,7 @@ def test_syllables(text: str, num: int) -> None:
     assert num_syllables(text) == num
 
 
+@settings(max_examples=500, deadline=None)
 @given(st.text(st.sampled_from("[]:.<>0159naif verse\n♪一"), max_size=60))
 def test_whatever_the_text_it_is_read_or_refused(text: str) -> None:
     try:
