@@ -103,7 +103,7 @@ def test_no_key_is_shown_by_the_shipped_server(google: FakeGoogle, tmp_path: Pat
 def test_no_key_is_shown_in_json_logs(google: FakeGoogle, tmp_path: Path) -> None:
     misbehave(google)
     keys = {"GENAI_API_KEY_1": BAD, "GENAI_API_KEY_2": GOOD}
-    settings = {**DETAILED, **keys, **google.environment, "DEFAULT_MODEL": "lyria-realtime"}
+    settings = {**DETAILED, **keys, **google.environment, "DEFAULT_MODEL": "lyria-3.5"}
     with running(tmp_path, **settings, LOG_FORMAT="json") as server:
         wish = {"description": "rain", "duration": 1}
         answer = httpx.post(server.url + "/api/v1/generate_music", json=wish, timeout=30)
