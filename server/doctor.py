@@ -123,17 +123,17 @@ def _torch(settings: Settings) -> Iterator[Finding]:
     import torch
 
     from server.models.musicgen.cpu.library import description, is_usable
-    from server.models.musicgen.devices import choose_device, choose_dtype
+    from server.models.musicgen.devices import choose_device, choose_precision
 
     try:
         device = choose_device(settings.device)
-        dtype = choose_dtype(settings.precision, device)
+        precision = choose_precision(settings.precision, device)
     except ContinuoError as error:
         yield Finding(Grade.FAULT, "device", str(error))
         return
     name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
     yield Finding(Grade.FINE, "device", f"{name} (DEVICE={settings.device})")
-    yield Finding(Grade.FINE, "precision", f"{dtype} (PRECISION={settings.precision})")
+    yield Finding(Grade.FINE, "precision", f"{precision} (PRECISION={settings.precision})")
     if device.type == "cpu":
         subject, said = description().split(": ", 1)
         yield Finding(Grade.FINE if is_usable() else Grade.LACKING, subject, said)
