@@ -119,16 +119,17 @@ class InputEmbedding(nn.Module):
 class PositionConvolutions(nn.Module):
     """Tells neighbours apart: [R, N, D] → the same."""
 
-    def __init__(self, dim: int, kernel_size: int = 31, groups: int = 16) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        sizes = {"kernel_size": kernel_size, "padding": kernel_size // 2, "groups": groups}
-        self.conv1d = nn.Sequential(
-            nn.Conv1d(dim, dim, **sizes), nn.Mish(), nn.Conv1d(dim, dim, **sizes), nn.Mish()
-        )
+        self.conv1d = nn.Sequential(_wide(dim), nn.Mish(), _wide(dim), nn.Mish())
 
     def forward(self, x: Tensor) -> Tensor:
         convolved: Tensor = self.conv1d(x.mT).mT
         return convolved
+
+
+def _wide(dim: int) -> nn.Conv1d:
+    return nn.Conv1d(dim, dim, kernel_size=31, padding=15, groups=16)
 
 
 class Block(nn.Module):
@@ -161,7 +162,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """All frames look at all frames, with rotary positions. No mask: then flash attention serves."""
+    """All frames look at all frames, with rotary positions; unmasked, so flash attention serves."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -7,19 +7,16 @@ and the negative style.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from server.models.diffrhythm.frames import LATENT_DIM
+from server.models.diffrhythm.schedule import GUIDANCE, NUM_POINTS
 from server.models.diffrhythm.transformer import Conditions, Transformer
-
-#: Points in time, ends included: one step fewer.
-NUM_POINTS = 32
-NUM_STEPS = NUM_POINTS - 1
-GUIDANCE = 4.0
 
 
 @dataclass(frozen=True)
@@ -47,23 +44,22 @@ def sample(
     start: Tensor,
     guidance: float = GUIDANCE,
     num_points: int = NUM_POINTS,
-) -> Generator[None, None, Tensor]:
-    """Go from the noise `start` [N, 64] to `song`; yields after every step.
-
-    Returns [N, 64] in the transformer's precision; frames outside the mask are the reference.
+) -> Iterator[Tensor]:
+    """Go from the noise `start` [N, 64] to `song`: after every step how far it is, [N, 64] in the
+    transformer's precision. Frames outside the mask are the reference.
     """
-    like = {"device": transformer.device, "dtype": transformer.dtype}
+    like = transformer.proj_out.weight
     conditions = _embedded(transformer, song, guided=guidance > 0)
-    times = torch.linspace(0, 1, num_points, **like)
-    x = start.to(**like)
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    mask, reference = song.mask.to(like.device)[:, None], song.reference.to(like)
+    times = torch.linspace(0, 1, num_points, dtype=like.dtype, device=like.device)
+    x = start.to(like)
+    for now, after in pairwise(times):
         rows = x.expand(len(conditions.frames), -1, -1)
         velocity, *null = transformer(rows, now, conditions)
         if null:
             velocity = velocity + (velocity - null[0]) * guidance
         x = x + (after - now) * velocity
-        yield
-    return torch.where(song.mask.to(x.device)[:, None], x, song.reference.to(**like))
+        yield torch.where(mask, x, reference)
 
 
 def _embedded(transformer: Transformer, song: Song, guided: bool) -> Conditions:
@@ -74,12 +70,9 @@ def _embedded(transformer: Transformer, song: Song, guided: bool) -> Conditions:
         nothing = torch.zeros_like(song.tokens), torch.zeros_like(reference)
         rows.append((*nothing, song.negative_style))
     tokens, references, styles = (torch.stack(parts) for parts in zip(*rows, strict=True))
-    like = {"device": transformer.device, "dtype": transformer.dtype}
+    like = transformer.proj_out.weight
     # rounded to fp16 first, as the weights are used to
     durations = torch.full((len(rows),), song.duration).half()
     return transformer.embed(
-        tokens.to(transformer.device),
-        references.to(**like),
-        styles.to(**like),
-        durations.to(**like),
+        tokens.to(like.device), references.to(like), styles.to(like), durations.to(like)
     )

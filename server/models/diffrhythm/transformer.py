@@ -63,7 +63,7 @@ class Conditions:
 
 
 class Transformer(nn.Module):
-    """The velocity of songs in latent space; names of modules are those of the published weights."""
+    """The velocity of songs in latent space; modules are named as in the published weights."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -83,14 +83,6 @@ class Transformer(nn.Module):
         )
         self.norm_out = FinalNorm(dim)
         self.proj_out = nn.Linear(dim, LATENT_DIM)
-
-    @property
-    def device(self) -> torch.device:
-        return self.proj_out.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.proj_out.weight.dtype
 
     def embed(
         self, tokens: Tensor, reference: Tensor, style: Tensor, duration: Tensor
