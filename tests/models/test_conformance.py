@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from server.generation import GenerationRequest
 from server.models.base import Model, ModelOptions
+from server.models.diffrhythm.model import DiffRhythm
 from server.models.musicgen.model import MusicGen
 from server.models.registry import CATALOG
 from server.models.sketch.model import Sketch
 from tests.fakes import Ticking, Weighted
 from tests.models.conformance import Conformance
+from tests.models.tiny_diffrhythm import TinyDiffRhythm, tiny_options
 from tests.models.tiny_musicgen import TINY_NAME, tiny_checkpoints
 
 TWO_SLOTS = ModelOptions(max_batch=2)
@@ -32,6 +35,24 @@ class TestMusicGen(Conformance):
         return MusicGen(TINY_NAME, replace(TWO_SLOTS, models_dir=tiny_checkpoints(tmp_path)))
 
 
+class TestDiffRhythm(Conformance):
+    """Songs of up to two minutes: a step of the longest takes seconds on a small machine."""
+
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> Model:
+        for package in ("torch", "phonemizer", "huggingface_hub"):
+            pytest.importorskip(package, reason="needs the extras musicgen and phonemes")
+        model = TinyDiffRhythm("diffrhythm", tiny_options(tmp_path, max_batch=2))
+        model.info = replace(model.info, max_duration_seconds=120)
+        return model
+
+    @pytest.fixture
+    def request_(self, model: Model) -> GenerationRequest:
+        return GenerationRequest(
+            "a test", model=model.info.name, duration_seconds=96, seed=11, lyrics="hello\nworld"
+        )
+
+
 class TestTicking(Conformance):
     @pytest.fixture
     def model(self) -> Model:
@@ -45,5 +66,5 @@ class TestWeighted(Conformance):
 
 
 def test_no_model_of_the_catalog_is_left_out() -> None:
-    tested = {f"{model.__module__}:{model.__qualname__}" for model in (Sketch, MusicGen)}
+    tested = {f"{model.__module__}:{model.__qualname__}" for model in (Sketch, MusicGen, DiffRhythm)}
     assert tested == set(CATALOG.values())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "diffrhythm"
-SIZES = {"dim": 64, "depth": 2, "ff_mult": 1, "conv_layers": 1, "text_num_embeds": 363}
+SIZES = {"dim": 64, "depth": 1, "ff_mult": 1, "conv_layers": 1, "text_num_embeds": 363}
 TARGET = "tests.models.tiny_diffrhythm:TinyDiffRhythm"
 
 
@@ -50,10 +50,10 @@ class StandIn:
 
 
 class TinyDiffRhythm(DiffRhythm):
-    """Two steps in place of 31."""
+    """One step in place of 31."""
 
     style_source: ClassVar[StyleSource] = StyleSource((), (), StandIn)
-    num_points: ClassVar[int] = 3
+    num_points: ClassVar[int] = 2
 
 
 def tiny_options(folder: Path, **changes: object) -> ModelOptions:
