@@ -66,5 +66,7 @@ class TestWeighted(Conformance):
 
 
 def test_no_model_of_the_catalog_is_left_out() -> None:
-    tested = {f"{model.__module__}:{model.__qualname__}" for model in (Sketch, MusicGen, DiffRhythm)}
+    tested = {
+        f"{model.__module__}:{model.__qualname__}" for model in (Sketch, MusicGen, DiffRhythm)
+    }
     assert tested == set(CATALOG.values())

@@ -17,6 +17,7 @@ from server.models.diffrhythm.phonemes.scripts import check_scripts, has_chinese
 from server.models.diffrhythm.placement import place
 from tests.models.tiny_diffrhythm import FIXTURES
 
+
 @lru_cache
 def described() -> dict[str, Any]:
     return json.loads((FIXTURES / "expected.json").read_text("utf-8"))["lyrics"]
@@ -104,7 +105,9 @@ def test_figures_and_marks_alone_are_no_fault(text: str, reader: Any) -> None:
     assert all(isinstance(token, int) for token in reader.tokens(text))
 
 
-@pytest.mark.parametrize("text", ["一", "不", "好不", "儿", "一一一", "2" * 5000 + "年", "第3", "yo哟"])
+@pytest.mark.parametrize(
+    "text", ["一", "不", "好不", "儿", "一一一", "2" * 5000 + "年", "第3", "yo哟"]
+)
 def test_odd_chinese_is_no_fault(text: str, reader: Any) -> None:
     assert reader.tokens(text)
 
@@ -164,7 +167,11 @@ def test_syllables_of_mandarin(syllable: str, wanted: list[str]) -> None:
 
 
 def test_runs_take_what_is_between_them() -> None:
-    assert runs("2024年 é dance, 月亮!") == [("zh", "2024年 é "), ("en", "dance, "), ("zh", "月亮!")]
+    assert runs("2024年 é dance, 月亮!") == [
+        ("zh", "2024年 é "),
+        ("en", "dance, "),
+        ("zh", "月亮!"),
+    ]
     assert runs("12") == [("en", "12")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -83,12 +84,15 @@ def _backend() -> Any:
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+    log = logging.getLogger("espeak")
+    log.setLevel(logging.ERROR)  # it counts words aloud, which run together here
     return EspeakBackend(
         "en-us",
         punctuation_marks=MARKS,
         preserve_punctuation=True,
         language_switch="remove-flags",
         words_mismatch="ignore",
+        logger=log,
     )
 
 
