@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from server.errors import BadRequest
+from server.models.diffrhythm.clone import Clone
 from server.models.diffrhythm.frames import num_frames
 from server.models.diffrhythm.lrc import Line
 from server.models.diffrhythm.phonemes.pinyin import phones
 from server.models.diffrhythm.phonemes.scripts import check_scripts, has_chinese, runs
 from server.models.diffrhythm.placement import place
-from tests.models.tiny_diffrhythm import FIXTURES
+from tests.models.tiny_diffrhythm import FIXTURES, put_clone
 
 
 @lru_cache
@@ -105,9 +106,7 @@ def test_figures_and_marks_alone_are_no_fault(text: str, reader: Any) -> None:
     assert all(isinstance(token, int) for token in reader.tokens(text))
 
 
-@pytest.mark.parametrize(
-    "text", ["一", "不", "好不", "儿", "一一一", "2" * 5000 + "年", "第3", "yo哟"]
-)
+@pytest.mark.parametrize("text", ["一", "好不", "儿", "一一一", "2" * 5000 + "年", "第3", "yo哟"])
 def test_odd_chinese_is_no_fault(text: str, reader: Any) -> None:
     assert reader.tokens(text)
 
@@ -115,6 +114,25 @@ def test_odd_chinese_is_no_fault(text: str, reader: Any) -> None:
 def test_a_character_that_the_lexicon_lacks_is_read_all_the_same(reader: Any) -> None:
     assert "鲸" not in toy()["lexicon"]
     assert reader.phones("鲸") == ["tʃ⁼", "iŋ→"]
+
+
+@pytest.mark.parametrize("line", described()["zh_toy"]["lines"], ids=lambda line: line["text"])
+def test_the_files_of_a_clone_read_as_the_toy_data(line: dict[str, Any], clone: Clone) -> None:
+    chinese = clone.chinese()
+    assert chinese.phones(line["text"]) == line["phonemes"].strip("|").split("|")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    for package in ("onnxruntime", "jieba"):
+        pytest.importorskip(package, reason="needs the extra phonemes")
+    home = tmp_path_factory.mktemp("clone")
+    put_clone(home)
+    return Clone(home)
+
+
+def test_a_character_the_polyphone_model_does_not_know_is_no_fault(clone: Clone) -> None:
+    assert clone.chinese().phones("鲸鱼长大了")[-2:] == ["l", "ə"]
 
 
 @pytest.mark.parametrize(
