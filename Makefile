@@ -64,5 +64,11 @@ $(AUDIOCRAFT_VENV)/.installed: pyproject.toml constraints.txt setup.py requireme
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/audiocraft.txt
 	touch $@
 
+$(MUQ_VENV)/.installed: pyproject.toml constraints.txt requirements/muq.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,musicgen,phonemes]"
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/muq.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(AUDIOCRAFT_VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MUQ_VENV) $(AUDIOCRAFT_VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
