@@ -32,17 +32,19 @@ class Original:
     def __init__(self, edit: Edit, song_seconds: int, num_frames: int) -> None:
         samples = prepared(edit.song)
         self.num_frames = max(num_frames, samples.shape[1] // FRAME_SAMPLES)
-        self._samples = fitted(samples, self.num_frames * FRAME_SAMPLES)
+        # frames end before the song or after it
+        num_samples = max(self.num_frames * FRAME_SAMPLES, song_seconds * SAMPLE_RATE)
+        self._samples = fitted(samples, num_samples)
         self._gain = np.float32(HEARD_PEAK / peak(samples))
         segments = _joined(edit.segments)
-        self._shares = shares(segments, song_seconds, num_frames * FRAME_SAMPLES)
+        self._shares = shares(segments, song_seconds, num_samples)
         #: True for each of the result's frames that is made anew.
         self.mask = frames_made_anew(segments, song_seconds, num_frames)
 
     @property
     def heard(self) -> Samples:
         """What the encoder is given, [2, 2048 · num_frames]."""
-        return self._samples * self._gain
+        return self._samples[:, : self.num_frames * FRAME_SAMPLES] * self._gain
 
     def put_back(self, made: Samples, position: int) -> Samples:
         """What is heard of the result where `made` [2, n] begins with the sample `position`.

@@ -160,24 +160,28 @@ class _Work:
 def _sound(
     pieces: Iterator[Samples], request: GenerationRequest, original: Original | None, work: _Work
 ) -> Steps:
-    """What is heard, exactly as long as was asked for: frames end before it or after it."""
+    """What is heard, exactly as long as was asked for: frames end before that or after it."""
     wanted = request.num_seconds * SAMPLE_RATE
     position, highest = 0, 0.0
     for piece in pieces:
-        heard = piece if original is None else original.put_back(piece, position)
-        heard = heard[:, : wanted - position]
+        heard = _put_back(original, piece, position)[:, : wanted - position]
         position += piece.shape[1]
         highest = max(highest, peak(heard))
         yield AudioChunk(heard)
         yield work.done(1)
     if position < wanted:
-        yield AudioChunk(np.zeros((CHANNELS, wanted - position), np.float32))
+        silence = np.zeros((CHANNELS, wanted - position), np.float32)
+        yield AudioChunk(_put_back(original, silence, position))
     if highest > 1 and request.normalize is None:
         yield Warning(
             "clipped",
             f"the song's peaks are {20 * math.log10(highest):.1f} dB above full scale and cut off "
             'where it is written in 16 bits; ask for normalize "peak" to keep them',
         )
+
+
+def _put_back(original: Original | None, made: Samples, position: int) -> Samples:
+    return made if original is None else original.put_back(made, position)
 
 
 def _original(request: GenerationRequest, total: int) -> Original | None:

@@ -253,6 +253,13 @@ async def test_an_edit_keeps_the_rest_to_the_bit(
     assert not np.allclose(made[:, : 4 * RATE], kept[:, : 4 * RATE], atol=0.01)
 
 
+async def test_an_edit_keeps_the_end_beyond_the_last_frame(model: TinyDiffRhythm) -> None:
+    song = noise(96)
+    edit = {"edited_song": song, "edit_segments": ((1.0, 2.0),)}
+    made = await sound(model, duration_seconds=96, **edit)
+    assert np.array_equal(made[:, 2 * RATE :], song.samples[:, 2 * RATE :])
+
+
 async def test_peaks_that_are_cut_off_are_told(
     model: TinyDiffRhythm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
