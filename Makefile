@@ -4,15 +4,16 @@
 # make bench  the benchmarks, as tables
 # make quality MODEL=name   what number formats do to a model
 # make soak   the tests in their long form
+# make test-muq   the tests over the style encoder's package, in an environment of their own
 # make test-audiocraft  the tests over the audiocraft package, in an environment of its own
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# MusicGen's tests need torch, which may be gigabytes: installed in CI, or by EXTRAS=test,musicgen;
-# without it they skip and say so.
+# The tests of MusicGen and DiffRhythm need torch, which may be gigabytes: installed in CI, or by
+# EXTRAS=test,musicgen,phonemes; without it they skip and say so.
 comma := ,
-EXTRAS ?= $(if $(CI),test$(comma)musicgen,test)
+EXTRAS ?= $(if $(CI),test$(comma)musicgen$(comma)phonemes,test)
 # Two threads on two cores must not spin for each other.
 export GOMP_SPINCOUNT ?= 1000
 
@@ -20,13 +21,19 @@ export GOMP_SPINCOUNT ?= 1000
 AUDIOCRAFT_PYTHON ?= python3.11
 AUDIOCRAFT_VENV := .venv-audiocraft
 
-.PHONY: run test test-audiocraft check bench quality soak clean
+MUQ_VENV := .venv-muq
 
-run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.installed-musicgen)
+.PHONY: run test test-muq test-audiocraft check bench quality soak clean
+
+run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.installed-musicgen) \
+		$(if $(findstring diffrhythm,$(MODEL)),$(VENV)/.installed-diffrhythm)
 	exec $(BIN)/python -m server $(if $(PORT),--port $(PORT)) $(if $(MODEL),--music_model_name $(MODEL))
 
 test: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/python -m pytest
+
+test-muq: $(MUQ_VENV)/.installed
+	$(MUQ_VENV)/bin/python -m pytest tests/muq
 
 test-audiocraft: $(AUDIOCRAFT_VENV)/.installed
 	$(AUDIOCRAFT_VENV)/bin/python -m pytest tests/audiocraft
@@ -57,5 +64,11 @@ $(AUDIOCRAFT_VENV)/.installed: pyproject.toml constraints.txt setup.py requireme
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/audiocraft.txt
 	touch $@
 
+$(MUQ_VENV)/.installed: pyproject.toml constraints.txt requirements/muq.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,musicgen,phonemes]"
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/muq.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(AUDIOCRAFT_VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MUQ_VENV) $(AUDIOCRAFT_VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -19,9 +19,10 @@ from benchmarks.streams import table
 from server.errors import ContinuoError
 from server.events import ModelEvent, Progress
 from server.models.base import Resources
+from server.models.failures import is_out_of_memory
 from server.models.musicgen.checkpoint.loading import Checkpoint, load
 from server.models.musicgen.engine import Engine, Words
-from server.models.musicgen.failures import explain, is_out_of_memory
+from server.models.musicgen.failures import explain
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.scheduler import Generation

@@ -24,9 +24,9 @@ from transformers.audio_utils import mel_filter_bank, spectrogram, window_functi
 from benchmarks.machine import describe
 from benchmarks.random_musicgen import MARK
 from benchmarks.streams import table
+from server.models.checkpoints.places import Places
 from server.models.musicgen.build import backend_for
 from server.models.musicgen.checkpoint.loading import load
-from server.models.musicgen.checkpoint.places import Places
 from server.models.musicgen.devices import Precision, companion_dtype
 from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence

@@ -92,6 +92,8 @@ def create_service(settings: Settings) -> GenerationService:
         precision=settings.precision,
         max_batch=settings.max_batch,
         first_audio_seconds=settings.first_audio_seconds,
+        diffrhythm_home=settings.diffrhythm_home,
+        style_device=settings.style_device,
         checkpoints=checkpoints,
         downloads=_downloads(settings, served) | {ALIASES.get(default_name, default_name)},
         upstream=Upstream(

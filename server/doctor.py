@@ -42,6 +42,8 @@ LYRIA = "--lyria"
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "musicgen": ("torch", "transformers", "safetensors", "huggingface_hub", "yaml"),
     "separation": ("demucs",),
+    "phonemes": ("phonemizer", "espeakng_loader", "inflect", "jieba", "pypinyin", "cn2an"),
+    "diffrhythm": ("muq",),
     "postgresql": ("asyncpg",),
     "redis": ("redis",),
     "tracing": ("opentelemetry.sdk", "opentelemetry.exporter"),
@@ -127,8 +129,9 @@ def _torch(settings: Settings) -> Iterator[Finding]:
     """What the models that choose their device will choose."""
     import torch
 
+    from server.models.devices import choose_device
     from server.models.musicgen.cpu.library import description, is_usable
-    from server.models.musicgen.devices import choose_device, choose_precision
+    from server.models.musicgen.devices import choose_precision
 
     try:
         device = choose_device(settings.device)

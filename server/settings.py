@@ -138,6 +138,11 @@ class Settings(BaseModel):
     )
     log_dir: Path = _setting(Path("log"), "folder of the log files", "LOG_DIR")
     models_dir: Path = _setting(Path("models"), "folder of model weights", "MODELS_DIR")
+    diffrhythm_home: Path = _setting(
+        Path("vendor/DiffRhythm"),
+        "folder of your clone of DiffRhythm's repository",
+        "DIFFRHYTHM_HOME",
+    )
     output_dir: Path = _setting(
         Path("output"), "folder of the stored jobs' files, and of their database", "OUTPUT_DIR"
     )
@@ -196,6 +201,11 @@ class Settings(BaseModel):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = _setting(
         "auto", "number format of models that can choose", "PRECISION"
+    )
+    style_device: Literal["auto", "cpu"] = _setting(
+        "auto",
+        "where DiffRhythm reads styles; cpu leaves 2.7 GB of a GPU to others",
+        "STYLE_DEVICE",
     )
     max_batch: int | None = _setting(
         None,

@@ -120,12 +120,15 @@ def to_request(
     body: GenerateSong, recordings: Mapping[str, Recording], model: str
 ) -> GenerationRequest:
     """The body in the server's words, with the sound of its files by the files' names; what was
-    not sent stays unset."""
+    not sent stays unset. Songs come at full level, as published; an edited one keeps its own."""
     sent = body.model_dump(include=body.model_fields_set - {"chunked", *SOUND_FILES})
     words = {wire: word for word, wire in WIRE_NAMES.items()}
     fields = {words.get(name, name): value for name, value in {**sent, **recordings}.items()}
     wanted = {"prompt": "", **{k: v for k, v in fields.items() if v is not None}}
-    return GenerationRequest(**wanted, model=model, whole_decoding=not body.chunked)
+    level: Literal["peak"] | None = None if "edited_song" in fields else "peak"
+    return GenerationRequest(
+        **wanted, model=model, whole_decoding=not body.chunked, normalize=level
+    )
 
 
 def status(stored: StoredJob) -> SongStatus:

@@ -169,7 +169,7 @@ class Audiocraft(ThreadedModel):
 
     def _pretrained(self) -> Any:
         """The package's model. Raises `Unavailable` with the remedy."""
-        from server.models.musicgen.devices import choose_device
+        from server.models.devices import choose_device
 
         wanted = self._options.device
         device = None if wanted == "auto" else str(choose_device(wanted))
@@ -193,7 +193,7 @@ class Audiocraft(ThreadedModel):
         name, options = self._info.name, self._options
         if name in options.checkpoints or not INSTALLED.available:
             return options.checkpoints.get(name)
-        from server.models.musicgen.checkpoint.places import folder_with
+        from server.models.checkpoints.places import folder_with
 
         return folder_with(FILES[0], name, options.models_dir)
 
@@ -208,7 +208,7 @@ class Audiocraft(ThreadedModel):
 
     def _why_not_at_hand(self) -> str:
         """Why the package would not come by its files; empty if it would."""
-        from server.models.musicgen.checkpoint.places import folder_with, why_no_download
+        from server.models.checkpoints.places import folder_with, why_no_download
 
         name = self._info.name
         forbidden = why_no_download(self._options.may_download(name))
@@ -254,6 +254,6 @@ def _accept_all(prompt: str) -> None:
 
 
 def _give_back_memory() -> None:
-    from server.models.musicgen.devices import give_back_memory
+    from server.models.devices import give_back_memory
 
     give_back_memory()

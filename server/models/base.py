@@ -99,6 +99,10 @@ class ModelOptions:
     max_batch: int | None = None
     #: How much music is made before its sound begins to be sent, where a model can choose.
     first_audio_seconds: float = 0.16
+    #: The user's clone of DiffRhythm's repository.
+    diffrhythm_home: Path = Path("vendor/DiffRhythm")
+    #: Where the style of songs is read: auto is with the rest of the model.
+    style_device: str = "auto"
     #: Folders given on the command line: model name → its checkpoint.
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     #: Models that may be downloaded when they are first used; None: all.

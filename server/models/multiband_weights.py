@@ -32,6 +32,6 @@ def num_bytes(models_dir: Path) -> int:
 
 
 def _folder(models_dir: Path) -> Path | None:
-    from server.models.musicgen.checkpoint.places import folder_with
+    from server.models.checkpoints.places import folder_with
 
     return folder_with(FILE, REPOSITORY, models_dir)

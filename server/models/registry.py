@@ -25,6 +25,7 @@ CHECKPOINT_MODEL = ENGINES["native"]
 #: Name → "module:Class". This is the place to add a model.
 CATALOG: Mapping[str, str] = {
     "sketch": "server.models.sketch.model:Sketch",
+    "diffrhythm": "server.models.diffrhythm.model:DiffRhythm",
     "lyria-realtime": "server.models.lyria.realtime:LyriaRealtime",
     **dict.fromkeys(
         ("lyria-3.5", "lyria-3-pro-preview", "lyria-3-clip-preview"),

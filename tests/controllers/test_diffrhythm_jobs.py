@@ -86,6 +86,11 @@ def sound_of(server: Live, task_id: str, **query: object) -> np.ndarray:
     return soundfile.read(io.BytesIO(response.content))[0].T
 
 
+def leveled(samples: np.ndarray) -> np.ndarray:
+    """At full scale: songs come at full level, whatever the model made."""
+    return samples / np.abs(samples).max()
+
+
 def detail(response: httpx.Response, expected_status: int = 400) -> str:
     assert response.status_code == expected_status, response.text
     assert set(response.json()) == {"detail"}
@@ -120,7 +125,9 @@ def test_a_song_from_start_to_download(server: Live) -> None:
     assert answer.headers["content-type"] == "audio/wav"
     assert f'filename="{task_id}-take-0.wav"' in answer.headers["content-disposition"]
     made = np.concatenate([tone(7, second) for second in range(95)], axis=1)
-    assert np.allclose(sound_of(server, task_id), made, atol=1e-4)
+    heard = sound_of(server, task_id)
+    assert np.abs(heard).max() == pytest.approx(10 ** (-1 / 20), abs=1e-3)
+    assert np.allclose(leveled(heard), leveled(made), atol=1e-3)
     part = httpx.get(str(answer.url), headers={"Range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, answer.content[100:200])
 
@@ -131,7 +138,7 @@ def test_a_style_in_sound_of_which_the_middle_is_heard(server: Live) -> None:
     given = soundfile.read(io.BytesIO(STYLE))[0].T
     start = (given.shape[1] - 10 * SAMPLE_RATE) // 2
     heard = sound_of(server, task_id)[0, :SAMPLE_RATE]
-    assert np.allclose(heard, given[0, start : start + SAMPLE_RATE], atol=1e-4)
+    assert np.allclose(leveled(heard), leveled(given[0, start : start + SAMPLE_RATE]), atol=1e-3)
 
 
 def test_takes(server: Live) -> None:
@@ -139,7 +146,7 @@ def test_takes(server: Live) -> None:
     ended(server, task_id)
     for take in (0, 1):
         first_second = sound_of(server, task_id, take=take)[:, :SAMPLE_RATE]
-        assert np.allclose(first_second, tone(5 + take, 0), atol=1e-4)
+        assert np.allclose(leveled(first_second), leveled(tone(5 + take, 0)), atol=1e-3)
     for wrong in (2, -1, "x", "0.5"):
         assert "take" in detail(download(server, task_id, take=wrong))
 

@@ -9,6 +9,7 @@ import pytest
 
 from server.generation import GenerationRequest
 from server.models.base import Model, ModelOptions
+from server.models.diffrhythm.model import DiffRhythm
 from server.models.lyria.realtime import LyriaRealtime
 from server.models.lyria.songs import LyriaSong
 from server.models.musicgen.model import MusicGen
@@ -18,6 +19,7 @@ from tests.fakes import Singing, Ticking, Weighted
 from tests.models.conformance import Conformance
 from tests.models.lyria.fake_google import FakeGoogle, sings
 from tests.models.lyria.models import upstream
+from tests.models.tiny_diffrhythm import TinyDiffRhythm, tiny_options
 from tests.models.tiny_musicgen import TINY_NAME, tiny_checkpoints
 
 TWO_SLOTS = ModelOptions(max_batch=2)
@@ -53,6 +55,24 @@ class TestLyriaSong(Conformance):
     async def test_another_seed_gives_another(self) -> None: ...
 
 
+class TestDiffRhythm(Conformance):
+    """Songs of up to two minutes: a step of the longest takes seconds on a small machine."""
+
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> Model:
+        for package in ("torch", "phonemizer", "huggingface_hub"):
+            pytest.importorskip(package, reason="needs the extras musicgen and phonemes")
+        model = TinyDiffRhythm("diffrhythm", tiny_options(tmp_path, max_batch=2))
+        model.info = replace(model.info, max_duration_seconds=120)
+        return model
+
+    @pytest.fixture
+    def request_(self, model: Model) -> GenerationRequest:
+        return GenerationRequest(
+            "a test", model=model.info.name, duration_seconds=96, seed=11, lyrics="hello\nworld"
+        )
+
+
 class TestTicking(Conformance):
     @pytest.fixture
     def model(self) -> Model:
@@ -76,7 +96,7 @@ class TestWeighted(Conformance):
         return Weighted("weighted", TWO_SLOTS)
 
 
-MODELS = (Sketch, MusicGen, LyriaRealtime, LyriaSong)
+MODELS = (Sketch, MusicGen, DiffRhythm, LyriaRealtime, LyriaSong)
 
 
 def test_no_model_of_the_catalog_is_left_out() -> None:

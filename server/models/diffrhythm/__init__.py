@@ -1,4 +1,4 @@
-"""DiffRhythm: lyrics with times to a whole song, by latent diffusion. The model is described in
-Ning et al., "DiffRhythm: Blazingly Fast and Embarrassingly Simple End-to-End Full-Length Song
-Generation with Latent Diffusion" (2025).
+"""DiffRhythm (Ning et al., 2025): lyrics with times to a whole song, by flow matching on latents.
+
+Our own inference over the official checkpoints.
 """

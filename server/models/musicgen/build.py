@@ -10,22 +10,23 @@ from loguru import logger
 
 from server.errors import Unavailable
 from server.models.base import ModelOptions, Resources
+from server.models.checkpoints.errors import WrongCheckpoint
+from server.models.checkpoints.places import Places, Report, fetch_command, unreadable
+from server.models.devices import choose_device
+from server.models.failures import is_out_of_memory
 from server.models.memory import in_words
 from server.models.musicgen.backend import Backend
 from server.models.musicgen.capacity import default_slots, measure
-from server.models.musicgen.checkpoint.config import MusicGenConfig, WrongCheckpoint
+from server.models.musicgen.checkpoint.config import MusicGenConfig
 from server.models.musicgen.checkpoint.loading import load
-from server.models.musicgen.checkpoint.places import Places, Report, fetch_command, unreadable
 from server.models.musicgen.cpu.backend import CompiledModel
 from server.models.musicgen.cpu.library import CannotRun, installed
 from server.models.musicgen.devices import (
     DTYPES,
     Precision,
-    choose_device,
     choose_precision,
     companion_dtype,
 )
-from server.models.musicgen.failures import is_out_of_memory
 from server.models.musicgen.quantized import quantize
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.transformer import LanguageModel

@@ -1,9 +1,7 @@
-"""Which device, and which number format on it."""
+"""Which number format on which device."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from typing import Literal
 
 import torch
@@ -17,34 +15,6 @@ DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-
-
-def choose_device(wanted: str) -> torch.device:
-    """`wanted` is auto, cuda, mps or cpu; auto takes the first there is. Raises `Unavailable`."""
-    present = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if wanted == "auto":
-        return torch.device(next(name for name, is_present in present.items() if is_present))
-    if not present.get(wanted, False):
-        there = ", ".join(name for name, is_present in present.items() if is_present)
-        raise Unavailable(
-            f"DEVICE={wanted} is not on this machine, or this torch was not built for it",
-            f"Set DEVICE=auto, or one of: {there}",
-        )
-    return torch.device(wanted)
-
-
-def give_back_memory() -> None:
-    """Let others have what torch and malloc keep for what may come."""
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-    elif torch.backends.mps.is_available():
-        torch.mps.empty_cache()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)  # glibc's; other libraries have none
 
 
 def choose_precision(wanted: str, device: torch.device) -> Precision:

@@ -1,43 +1,17 @@
-"""What goes wrong inside torch, in words that say what to do."""
+"""What goes wrong while MusicGen makes music, in words for whoever asked for it."""
 
 from __future__ import annotations
 
-import torch
-from loguru import logger
-
-from server.errors import ContinuoError, GenerationError, ModelBroken
+from server.errors import ContinuoError
+from server.models import failures
 from server.models.musicgen.wish import Wish
 
-#: How the CPU's allocator says it; it raises a plain RuntimeError.
-CPU_WORDS = ("can't allocate memory", "not enough memory")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on whichever device."""
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    words = str(error)
-    return isinstance(error, RuntimeError) and (
-        any(known in words for known in CPU_WORDS) or "out of memory" in words
-    )
+REMEDY = (
+    "Ask for a shorter duration or prompt; on the server, lower MAX_BATCH or choose a smaller model"
+)
 
 
 def explain(error: Exception, wish: Wish) -> ContinuoError:
     """The error for whoever asked; a lost device is one for the whole process."""
-    if isinstance(error, ContinuoError):
-        return error
-    if is_out_of_memory(error):
-        return GenerationError(
-            f"out of memory while making {wish.num_frames} frames of music from a prompt of "
-            f"{len(wish.prompt)} characters. Ask for a shorter duration or prompt; on the server, "
-            "lower MAX_BATCH or choose a smaller model"
-        )
-    logger.opt(exception=error).error("A generation failed")
-    if isinstance(error, _device_errors()) or "CUDA error" in str(error):
-        return ModelBroken("the device failed; only a restart of the process can mend it")
-    return GenerationError("the model failed; the server's log says why")
-
-
-def _device_errors() -> tuple[type[Exception], ...]:
-    found = getattr(torch, "AcceleratorError", None)  # since torch 2.8
-    return (found,) if found is not None else ()
+    characters = f"a prompt of {len(wish.prompt)} characters"
+    return failures.explain(error, f"{wish.num_frames} frames of music from {characters}", REMEDY)

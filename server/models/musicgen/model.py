@@ -171,7 +171,7 @@ class MusicGen(Model):
         name = self._info.name
         folder = self._options.checkpoints.get(name)
         if folder is None and self._installed.available:
-            from server.models.musicgen.checkpoint.places import Places
+            from server.models.checkpoints.places import Places
 
             with suppress(Unavailable):
                 folder = Places(self._options.models_dir, _say_nothing).local(name)
@@ -240,7 +240,7 @@ class MusicGen(Model):
 
 def _weights_at_hand(name: str, options: ModelOptions) -> Availability:
     """Whether there are weights, or may be after a download; asks no network."""
-    from server.models.musicgen.checkpoint.places import Places
+    from server.models.checkpoints.places import Places
 
     lacking = Places(options.models_dir, _say_nothing, options.may_download(name)).lacking(name)
     return Availability() if lacking is None else Availability(lacking.reason, lacking.remedy)
@@ -251,7 +251,7 @@ def _say_nothing(activity: str) -> None:
 
 
 def _give_back_memory() -> None:
-    from server.models.musicgen.devices import give_back_memory
+    from server.models.devices import give_back_memory
 
     give_back_memory()
 
@@ -263,6 +263,6 @@ def _explain(error: Exception, wish: Wish) -> ContinuoError:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    from server.models.musicgen.failures import is_out_of_memory
+    from server.models.failures import is_out_of_memory
 
     return is_out_of_memory(error)

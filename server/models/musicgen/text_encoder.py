@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
 from server.errors import TooLarge
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
+from server.models.checkpoints.errors import WrongCheckpoint
 from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
 #: About 50 MB of states at T5-base's width.

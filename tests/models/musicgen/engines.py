@@ -15,9 +15,10 @@ import torch
 
 from server.events import ModelEvent
 from server.models.base import Resources
+from server.models.failures import is_out_of_memory
 from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.engine import Engine, Words
-from server.models.musicgen.failures import explain, is_out_of_memory
+from server.models.musicgen.failures import explain
 from server.models.musicgen.outbox import Outbox
 from server.models.musicgen.runner import Performance, Runner
 from server.models.musicgen.scheduler import Generation

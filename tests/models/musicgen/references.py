@@ -16,7 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
+from server.models.checkpoints.errors import WrongCheckpoint
 from server.models.musicgen.checkpoint.loading import Checkpoint, load
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.wish import Sampling, Wish

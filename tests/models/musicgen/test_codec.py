@@ -120,8 +120,8 @@ def test_the_sound_stays_as_far_behind_as_the_decoder_looks_ahead() -> None:
 @pytest.mark.parametrize("changes", [{}, {"use_conv_shortcut": True}, {"num_residual_layers": 2}])
 def test_it_is_transformers_codec(pad_mode: str, changes: dict[str, object]) -> None:
     """With random weights, in shapes that no fixture has."""
+    from server.models.checkpoints.tensors import StoredTensors
     from server.models.musicgen.checkpoint import huggingface
-    from server.models.musicgen.checkpoint.tensors import StoredTensors
 
     torch.manual_seed(5)
     sizes = {"num_filters": 4, "hidden_size": 12, "codebook_dim": 12, "codebook_size": 32}

@@ -15,8 +15,8 @@ import torch
 
 from server.errors import Unavailable
 from server.models.base import ModelOptions
+from server.models.checkpoints.errors import WrongCheckpoint
 from server.models.musicgen.build import build
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
 from server.models.musicgen.checkpoint.loading import load
 from tests.models.musicgen.references import FIXTURES, changed, refusal
 from tests.models.tiny_musicgen import TINY_NAME

@@ -20,8 +20,8 @@ from server.errors import Unavailable
 from server.events import ModelEvent, Samples, Warning
 from server.generation import GenerationRequest, Recording
 from server.models.base import Model, ModelOptions
+from server.models.checkpoints.errors import WrongCheckpoint
 from server.models.musicgen import separation
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
 from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.listener import Listener, Tune
 from server.models.musicgen.model import MusicGen

@@ -13,9 +13,9 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 import torch
 from transformers import MusicgenConfig, MusicgenForConditionalGeneration
 
+from server.models.checkpoints.tensors import StoredTensors
 from server.models.musicgen.checkpoint import huggingface
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
-from server.models.musicgen.checkpoint.tensors import StoredTensors
 from server.models.musicgen.sampling import Settings, draw, guide
 from server.models.musicgen.sequence import Sequence
 from server.models.musicgen.transformer import LanguageModel

@@ -14,15 +14,15 @@ from pathlib import Path
 import yaml
 from torch import Tensor
 
+from server.models.checkpoints.errors import WrongCheckpoint
+from server.models.checkpoints.tensors import StoredTensors, read_pickle
 from server.models.musicgen import chroma
 from server.models.musicgen.checkpoint.config import (
     DEFAULT_WINDOW_SECONDS,
     CodecConfig,
     LanguageModelConfig,
-    WrongCheckpoint,
     require,
 )
-from server.models.musicgen.checkpoint.tensors import StoredTensors, read_pickle
 
 LANGUAGE_MODEL_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"

@@ -7,22 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
+from server.models.checkpoints.errors import WrongCheckpoint
+
 #: No published model comes near it; what is larger would hang or exhaust the machine.
 MAX_SIZE = 2**17
 
 DEFAULT_WINDOW_SECONDS = 30
-
-
-class WrongCheckpoint(Exception):
-    """The files are not a MusicGen that can be run: the message says which file or field and why.
-
-    It may be shown to callers, so it names files but no folders. `name` is the published model that
-    the files are of, where it is another than was asked for.
-    """
-
-    def __init__(self, message: str, name: str | None = None) -> None:
-        super().__init__(message)
-        self.name = name
 
 
 @contextmanager

@@ -9,14 +9,10 @@ from typing import Any
 
 from transformers import EncodecConfig, MusicgenConfig, MusicgenMelodyConfig, T5Config
 
+from server.models.checkpoints.errors import WrongCheckpoint
+from server.models.checkpoints.tensors import read_json
 from server.models.musicgen import chroma
-from server.models.musicgen.checkpoint.config import (
-    CodecConfig,
-    LanguageModelConfig,
-    WrongCheckpoint,
-    require,
-)
-from server.models.musicgen.checkpoint.tensors import read_json
+from server.models.musicgen.checkpoint.config import CodecConfig, LanguageModelConfig, require
 
 #: Statistics that only training needs, a table that old versions saved, and tied weights.
 UNUSED = re.compile(

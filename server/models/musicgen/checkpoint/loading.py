@@ -10,20 +10,20 @@ from pathlib import Path
 import torch
 from transformers import T5Config, T5EncoderModel
 
+from server.models.checkpoints.errors import WrongCheckpoint
+from server.models.checkpoints.tensors import (
+    Parts,
+    StoredTensors,
+    read_pickle,
+    read_safetensors,
+)
 from server.models.musicgen.checkpoint import audiocraft, huggingface
 from server.models.musicgen.checkpoint.config import (
     DEFAULT_WINDOW_SECONDS,
     CodecConfig,
     LanguageModelConfig,
     MusicGenConfig,
-    WrongCheckpoint,
     reading,
-)
-from server.models.musicgen.checkpoint.tensors import (
-    Parts,
-    StoredTensors,
-    read_pickle,
-    read_safetensors,
 )
 from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.text_encoder import TextEncoder, empty_t5, read_tokenizer

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from server.models.musicgen.checkpoint.config import WrongCheckpoint
+from server.models.checkpoints.errors import WrongCheckpoint
 
 #: Canonical name → the names of its parts in a file, which follow each other along dimension 0.
 Parts = Callable[[str], tuple[str, ...]]
@@ -86,11 +86,12 @@ def read_safetensors(folder: Path, name: str = "model.safetensors") -> StoredTen
         files = sorted({str(shard) for shard in weight_map.values()})
     tensors: dict[str, Tensor] = {}
     for file in files:
-        tensors |= _load_safetensors(folder / file)
+        tensors |= load_safetensors(folder / file)
     return StoredTensors(name, tensors)
 
 
-def _load_safetensors(file: Path) -> dict[str, Tensor]:
+def load_safetensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of one file as it has them. Raises `WrongCheckpoint`."""
     try:
         file.open("rb").close()  # says why it cannot be read; safetensors does not
         with safe_open(file, framework="pt") as opened:

@@ -17,16 +17,18 @@ from server.errors import Unavailable, in_one_line
 Report = Callable[[str], None]
 
 #: A folder holds a checkpoint if it has all of one of these; the first that a hub has is fetched.
-LAYOUTS = (
+LAYOUTS: tuple[tuple[str, ...], ...] = (
     ("config.json", "model.safetensors"),
     ("config.json", "model.safetensors.index.json"),
     ("state_dict.bin", "compression_state_dict.bin"),
     ("config.json", "pytorch_model.bin"),
+    ("cfm_model.pt",),
+    ("vae_model.pt",),
 )
 #: Small files that belong to a layout of transformers: configurations and the tokenizer.
 SMALL = (".json", ".model", ".txt")
 #: Names that a repository had before it moved.
-MOVED = {"t5-base": "google-t5/t5-base"}
+MOVED = {"t5-base": "google-t5/t5-base", "xlm-roberta-base": "FacebookAI/xlm-roberta-base"}
 FORBIDDEN = "a request may not start that, by ALLOW_DOWNLOADS and ALLOWED_MODELS"
 REPORT_STEP_PERCENT = 5
 
@@ -112,7 +114,7 @@ def files_to_fetch(present: dict[str, int]) -> list[str]:
             break
     else:
         raise ValueError("the repository holds no weights in a known layout")
-    if layout[0] == "state_dict.bin":
+    if layout[0] != "config.json":
         return list(layout)
     ending = ".bin" if layout[1].endswith(".bin") else ".safetensors"
     small = [name for name in present if name.endswith(SMALL) and "/" not in name]
@@ -132,7 +134,7 @@ def folder_with(file: str, repository: str, models_dir: Path) -> Path | None:
 
 def cached_folder(repository: str) -> Path | None:
     """The folder of `repository` in the Hugging Face cache, complete or not."""
-    for name in ("config.json", "state_dict.bin"):
+    for name in dict.fromkeys(layout[0] for layout in LAYOUTS):
         found = try_to_load_from_cache(repository, name)
         if isinstance(found, str):
             return Path(found).parent
