@@ -11,7 +11,8 @@ from loguru import logger
 
 from server.doctor import doctor
 from server.serving import run
-from server.settings import WrongSetting, load
+from server.setting_sources import load
+from server.settings import WrongSetting
 
 EXIT_WRONG_SETTING = 2
 

@@ -34,7 +34,8 @@ from server.models.registry import Entry
 from server.models.upstream import Upstream
 from server.service.generation import GenerationService
 from server.serving import try_stores, uvicorn_options, wire
-from server.settings import Settings, WrongSetting, load
+from server.setting_sources import load
+from server.settings import Settings, WrongSetting
 
 EXIT_FAULT = 1
 LYRIA = "--lyria"

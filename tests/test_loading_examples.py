@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import load
+from server.setting_sources import load
 from tests.live import Live, live
 from tests.models.tiny_musicgen import tiny_checkpoints
 from tests.test_examples import ROOT, SHOWN_URL, run

@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 
 from server.app import create_app
 from server.serving import warn_if_public
-from server.settings import Settings, WrongSetting, load
+from server.setting_sources import load
+from server.settings import Settings, WrongSetting
 from tests.live import ROUTE, Live, live, read_until
 from tests.process import running
 

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from server.models.registry import CATALOG
-from server.settings import Settings, load, names_of
+from server.setting_sources import load
+from server.settings import Settings, names_of
 from tests.docker.dockerfiles import FOLDER, ROOT, stages
 
 FILE = FOLDER / "docker-compose.yml"

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from server.models.registry import CATALOG
-from server.settings import Settings, load, names_of
+from server.setting_sources import load
+from server.settings import Settings, names_of
 from tests.docker.dockerfiles import FILES, ROOT, Instruction, defaults, instructions, stages
 from tests.live import until
 from tests.process import ADDRESS, environment
@@ -142,8 +143,13 @@ def resolved(command: str) -> str:
     return "" if done.returncode == 0 else done.stderr
 
 
+LONG = pytest.mark.skipif("CONTINUO_SOAK" not in os.environ, reason="a minute: `make soak` runs it")
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["Dockerfile.cuda", "Dockerfile.audiocraft"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("Dockerfile.cuda", marks=LONG), "Dockerfile.audiocraft"]
+)
 def test_pip_finds_what_a_large_image_installs(name: str) -> None:
     """Not installed, for that has gigabytes; the small image is, below."""
     need_the_package_index()
