@@ -9,7 +9,14 @@ from server.errors import BadRequest
 from server.events import Samples
 from server.generation import Edit, Recording
 from server.models.diffrhythm.checks import check_edit, check_style
-from server.models.diffrhythm.editing import HEARD_PEAK, Original, fitted, prepared, shares
+from server.models.diffrhythm.editing import (
+    HEARD_PEAK,
+    Original,
+    fitted,
+    frames_made_anew,
+    prepared,
+    shares,
+)
 
 RATE = 44_100
 SECONDS = 95
@@ -59,6 +66,12 @@ def test_one_becomes_the_other_without_a_jump() -> None:
 def test_at_the_ends_of_a_song_nothing_fades() -> None:
     heard = shares([(0.0, 1.0), (3.0, 95.0)], 95, 5 * RATE)
     assert heard[0] == heard[-1] == 1
+
+
+def test_a_segment_that_ends_with_the_song_reaches_the_last_frame() -> None:
+    """There are a few frames after the frame in which 95 s lie."""
+    assert frames_made_anew([(90.0, 95.0)], SECONDS, FRAMES)[-1]
+    assert not frames_made_anew([(90.0, 94.9)], SECONDS, FRAMES)[-1]
 
 
 def test_segments_that_touch_are_one() -> None:

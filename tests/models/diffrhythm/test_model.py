@@ -304,6 +304,26 @@ async def test_a_song_is_stopped_within_a_step(
     await model.close()
 
 
+def test_one_transformer_has_gone_before_the_other_is_read() -> None:
+    from server.models.diffrhythm.engine import Transformers
+    from server.models.diffrhythm.transformer import Transformer, TransformerConfig
+
+    made: list[weakref.ref[Transformer]] = []
+
+    def read(most_frames: int) -> Transformer:
+        gc.collect()
+        assert not any(reference() for reference in made)
+        config = TransformerConfig(64, 1, 1, 1, max_frames=most_frames)
+        transformer = Transformer(config)
+        made.append(weakref.ref(transformer))
+        return transformer
+
+    transformers = Transformers(read)
+    for most_frames in (2048, 6144, 6144, 2048):
+        assert transformers.of(most_frames).config.max_frames == most_frames
+    assert len(made) == 3
+
+
 async def test_nothing_of_it_stays_when_it_is_closed(folder: Path) -> None:
     model = unloaded(folder)
     await model.load()

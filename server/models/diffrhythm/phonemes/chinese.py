@@ -189,5 +189,5 @@ def _common_reading(character: str) -> str:
     """By pypinyin, for what is not in the lexicon."""
     from pypinyin import Style, lazy_pinyin
 
-    (reading,) = lazy_pinyin(character, style=Style.TONE3, neutral_tone_with_five=True)
-    return str(reading)
+    said = lazy_pinyin(character, style=Style.TONE3, neutral_tone_with_five=True, v_to_u=False)
+    return str(said[0])
