@@ -31,6 +31,7 @@ from server.service.jobs import Job
 from server.service.limits import resolve
 from server.service.loading import RETRY_SECONDS, Loader
 from server.service.readings import watch, watch_memory
+from server.service.reports import report
 from server.service.takes import perform
 
 QUEUE_TICK_SECONDS = 1.0
@@ -216,34 +217,9 @@ class GenerationService:
     def _finish(self, job: Job, outcome: Outcome) -> None:
         if not job.finish(outcome):
             return
-        self.metrics.requests.labels(job.dialect, job.info.name, job.state.value).inc()
-        self._measure(job)
-        if isinstance(outcome, Failed):
-            cause = outcome.error.__cause__
-            logger.opt(exception=cause).error("Job {} failed: {}", job.id, outcome.error)
-            if cause is not None:  # its frames hold the job, which holds it: megabytes in a circle
-                cause.__traceback__ = None
-            if isinstance(outcome.error, ModelBroken):
-                self._break(outcome.error)
-        elif isinstance(outcome, Cancelled):
-            logger.info("Job {} cancelled: {}", job.id, outcome.reason)
-        else:
-            seconds = time.monotonic() - job.created_at
-            logger.info(
-                "Job {} completed: {} s of {} in {:.2f} s, seed {}",
-                job.id, job.request.total_seconds, job.info.name, seconds, job.request.drawn_seed,
-            )  # fmt: skip
-
-    def _measure(self, job: Job) -> None:
-        name, metrics = job.info.name, self.metrics
-        metrics.first_event_seconds.labels(name).observe(job.log.first_at - job.created_at)
-        if job.first_audio_at is not None:
-            metrics.first_audio_seconds.labels(name).observe(job.first_audio_at - job.created_at)
-        if job.state is State.COMPLETED and job.started_at is not None:
-            seconds = time.monotonic() - job.started_at
-            metrics.generation_seconds.labels(name).observe(seconds)
-            metrics.realtime_factor.labels(name).observe(seconds / job.request.total_seconds)
-            metrics.audio_seconds.labels(name).inc(job.request.total_seconds)
+        report(job, outcome, self.metrics)
+        if isinstance(outcome, Failed) and isinstance(outcome.error, ModelBroken):
+            self._break(outcome.error)
 
     def _release(self, job: Job, entry: Entry) -> None:
         """The pump has ended, so the model has let go."""
