@@ -10,9 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.models.musicgen.checkpoint.places import Places
-
 from server.errors import Unavailable
+from server.models.checkpoints.places import Places
 from server.models.registry import ALIASES, CATALOG
 
 PUBLISHED = tuple(name for name in CATALOG if name.startswith("facebook/musicgen-"))

@@ -91,7 +91,8 @@ def test_a_storm_leaves_nothing_behind() -> None:
         assert {"completed", "error", "left", "400", "503"} <= set(seen)
         assert process.num_threads() <= threads + SLOTS
         assert process.memory_info().rss < memory + 150 * 2**20
-        assert num_living_logs() <= logs_of_others + SLOTS, "jobs are kept in memory"
+        # what encodes, or waits to, for clients that have gone still has to notice
+        until(lambda: num_living_logs() <= logs_of_others + SLOTS, 20)
     logger.remove(sink)
     unexpected = [line for line in errors if "failed" not in line and "Traceback" not in line]
     assert not unexpected

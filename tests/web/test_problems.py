@@ -72,7 +72,8 @@ def test_a_warning_is_shown(studio: Studio) -> None:
 
 def test_an_unavailable_model_says_why_and_what_to_do(studio: Studio) -> None:
     studio.fold("Model")
-    missing = studio.page.locator("label.model", has_text="missing")
+    radio = studio.page.locator("input[value=missing]")
+    missing = studio.page.locator("label.model").filter(has=radio)
     expect(missing.get_by_role("radio")).to_be_disabled()
     expect(missing).to_contain_text("its weights are not on this machine")
     expect(missing.locator("code")).to_have_text("Run: fetch-weights NAME")

@@ -196,7 +196,7 @@ def test_a_phone_never_scrolls_sideways_over_a_song(open_page: OpenPage) -> None
 
 
 def test_where_the_song_model_cannot_run_it_says_what_is_missing(open_page: OpenPage) -> None:
-    with live(extra_models="ticking=tests.fakes:Ticking,mute=tests.fakes:Mute") as server:
+    with live(extra_models="ticking=tests.fakes:Ticking,diffrhythm=tests.fakes:Mute") as server:
         studio = open_page(server=server)
         form = song_form(studio)
         expect(form).to_contain_text("Not available: its weights are not on this machine.")
@@ -207,6 +207,7 @@ def test_where_the_song_model_cannot_run_it_says_what_is_missing(open_page: Open
 
 
 def test_where_no_model_sings_there_is_no_song(open_page: OpenPage) -> None:
-    with live(extra_models="ticking=tests.fakes:Ticking") as server:
+    others = "ticking=tests.fakes:Ticking,diffrhythm=tests.fakes:Ticking"
+    with live(extra_models=others) as server:
         studio = open_page(server=server)
         expect(studio.page.get_by_role("radio", name="Song", exact=True)).to_be_hidden()
