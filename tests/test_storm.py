@@ -7,6 +7,9 @@ import gc
 import json
 import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,6 +21,7 @@ from tests.live import ROUTE, Live, live, until
 
 STORM_SECONDS = 240.0 if os.environ.get("CONTINUO_SOAK") else 6.0
 NUM_CLIENTS = 40
+ROOT = Path(__file__).parents[1]
 SLOTS = 6
 
 
@@ -76,12 +80,21 @@ def assert_nothing_is_left(server: Live) -> None:
     assert server.events(description="after the storm")[-1]["event"] == "completed"
 
 
-@pytest.mark.timeout(STORM_SECONDS * 3 + 60)
+@pytest.mark.timeout(STORM_SECONDS * 3 + 90)
 def test_a_storm_leaves_nothing_behind() -> None:
+    """In a process of its own: what other tests left in this one would be counted too."""
+    command = [sys.executable, "-m", "tests.test_storm"]
+    seconds = STORM_SECONDS * 3 + 60
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def weather_a_storm() -> None:
     errors: list[str] = []
     sink = logger.add(lambda line: errors.append(f"{line}"), format="{message}", level="ERROR")
     process = psutil.Process()
-    logs_of_others = num_living_logs()
     with live(max_batch=SLOTS, waiting_places=10) as server:
         storm(server.port, seed=1, seconds=1.0)  # pools, threads and caches fill
         assert_nothing_is_left(server)
@@ -92,7 +105,7 @@ def test_a_storm_leaves_nothing_behind() -> None:
         assert process.num_threads() <= threads + SLOTS
         assert process.memory_info().rss < memory + 150 * 2**20
         # what encodes, or waits to, for clients that have gone still has to notice
-        until(lambda: num_living_logs() <= logs_of_others + SLOTS, 20)
+        until(lambda: num_living_logs() <= SLOTS, 20)
     logger.remove(sink)
     unexpected = [line for line in errors if "failed" not in line and "Traceback" not in line]
     assert not unexpected
@@ -102,3 +115,7 @@ def num_living_logs() -> int:
     """Logs of jobs that have ended; a thread that rests may hold on to its last one."""
     gc.collect()
     return sum(type(thing) is EventLog for thing in gc.get_objects())
+
+
+if __name__ == "__main__":
+    weather_a_storm()
