@@ -147,8 +147,9 @@ LONG = pytest.mark.skipif("CONTINUO_SOAK" not in os.environ, reason="a minute: `
 
 
 @pytest.mark.timeout(300)
-@LONG
-@pytest.mark.parametrize("name", ["Dockerfile.cuda", "Dockerfile.audiocraft"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("Dockerfile.cuda", marks=LONG), "Dockerfile.audiocraft"]
+)
 def test_pip_finds_what_a_large_image_installs(name: str) -> None:
     """Not installed, for that has gigabytes; the small image is, below."""
     need_the_package_index()
