@@ -259,19 +259,23 @@ class GenerationService:
     # ── when things go wrong ─────────────────────────────────────────────────────────────────
 
     async def _watch(self) -> None:
-        """Look for a model that makes no step any more: its thread cannot be mended."""
         while True:
             await asyncio.sleep(WATCH_TICK_SECONDS)
-            now = time.monotonic()
-            default = self.registry.entry(self.default_model)
-            if default.phase is Phase.FAILED and now > default.failed_at + DEFAULT_RETRY_SECONDS:
-                self._load_default()
-            for job in [job for job in self._pumps if job.state is State.RUNNING]:
-                if now - job.last_step_at > self._step_timeout_seconds:
-                    name, limit = job.info.name, self._step_timeout_seconds
-                    self._finish(
-                        job, Failed(ModelBroken(f"{name} made no step for {limit:g} s; restarting"))
-                    )
+            self._look_after()
+
+    def _look_after(self) -> None:
+        """Load the default model again if it failed, and end models that make no step any more:
+        their threads cannot be mended."""
+        now = time.monotonic()
+        default = self.registry.entry(self.default_model)
+        if default.phase is Phase.FAILED and now > default.failed_at + DEFAULT_RETRY_SECONDS:
+            self._load_default()
+        for job in [job for job in self._pumps if job.state is State.RUNNING]:
+            if now - job.last_step_at > self._step_timeout_seconds:
+                name, limit = job.info.name, self._step_timeout_seconds
+                self._finish(
+                    job, Failed(ModelBroken(f"{name} made no step for {limit:g} s; restarting"))
+                )
 
     def _break(self, error: ContinuoError) -> None:
         if self.standing is not Standing.BROKEN:

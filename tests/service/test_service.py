@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -12,7 +14,7 @@ from server.events import Cancelled, Completed, Failed
 from server.generation import GenerationRequest
 from server.models.base import NO_RESOURCES
 from server.models.registry import Phase
-from server.service import loading
+from server.service import generation, loading
 from server.service.generation import GenerationService
 from server.service.jobs import Job, State
 from server.service.readiness import readiness
@@ -135,6 +137,23 @@ async def test_a_model_that_hangs_breaks_the_service() -> None:
     with pytest.raises(Draining):
         submit(service)
     Hanging.released.set()
+    await service.close()
+
+
+async def test_who_watches_the_jobs_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "WATCH_TICK_SECONDS", 0.01)
+    service = await make_service()
+    job = submit(service, "step 0.02", 5)
+    await outcome(job)
+    service.end(job)
+    ended = weakref.ref(job)
+    del job
+
+    def is_gone() -> bool:
+        gc.collect()
+        return ended() is None
+
+    await until(is_gone)
     await service.close()
 
 
