@@ -69,7 +69,7 @@ async def test_its_sound_is_that_of_the_native_engine(
     """In one window, and in two."""
     sounds = []
     for kind in (Audiocraft, MusicGen):
-        model = kind(name, ModelOptions(models_dir=models_dir))
+        model = kind(name, ModelOptions(models_dir=models_dir, precision="fp32"))
         await model.load()
         sounds.append(joined(await events_of(model, replace(REQUEST, duration_seconds=seconds))))
         await model.close()

@@ -144,7 +144,7 @@ async def test_the_native_engine_has_it_too(models_dir: Path) -> None:
         request = GenerationRequest("slow jazz", name, 1, 3, multiband_diffusion=True)
         events = []
         for kind in (Audiocraft, MusicGen):
-            model = kind(name, ModelOptions(models_dir=models_dir))
+            model = kind(name, ModelOptions(models_dir=models_dir, precision="fp32"))
             await model.load()
             assert model.cost(request).slots == 1
             events.append(await events_of(model, request))
