@@ -6,7 +6,7 @@ A leaf word: every layer may use it, it imports nothing of ours.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,34 @@ from numpy.typing import NDArray
 #: Seeds are what `torch.Generator` and `numpy.random.Generator` both take on every platform.
 MAX_SEED = 2**32 - 1
 MAX_TAKES = 8
+
+#: Key signatures as Lyria RealTime names them, by the pitch class of their major tonic.
+Scale: TypeAlias = Literal[
+    "C_MAJOR_A_MINOR",
+    "D_FLAT_MAJOR_B_FLAT_MINOR",
+    "D_MAJOR_B_MINOR",
+    "E_FLAT_MAJOR_C_MINOR",
+    "E_MAJOR_D_FLAT_MINOR",
+    "F_MAJOR_D_MINOR",
+    "G_FLAT_MAJOR_E_FLAT_MINOR",
+    "G_MAJOR_E_MINOR",
+    "A_FLAT_MAJOR_F_MINOR",
+    "A_MAJOR_G_FLAT_MINOR",
+    "B_FLAT_MAJOR_G_MINOR",
+    "B_MAJOR_A_FLAT_MINOR",
+]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+#: Fields of a request that only models understand that declare them.
+MUSICAL_CONTROLS = (
+    "bpm",
+    "scale",
+    "density",
+    "brightness",
+    "mute_bass",
+    "mute_drums",
+    "only_bass_and_drums",
+    "music_generation_mode",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +96,7 @@ class GenerationRequest:
     top_p: float | None = None
     guidance: float | None = None
 
-    # Musical controls: only for models that declare them.
+    # MUSICAL_CONTROLS
     bpm: int | None = None
     scale: str | None = None
     density: float | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from server.audio.formats import FORMATS
+from server.controllers.answer_descriptions import Responses, errors_of_work, file_of
 from server.controllers.bodies import read_body
 from server.controllers.diffrhythm_bodies import (
     SOUND_FILES,
@@ -32,31 +34,12 @@ from server.service.stored_jobs import StoredJobs
 DIALECT = "diffrhythm"
 MEDIA_TYPE = FORMATS["wav"].media_type
 
-Responses: TypeAlias = dict[int | str, dict[str, Any]]
-MEANINGS = {
-    400: "The request cannot be met; the text says which field is wrong, and how",
-    404: "No such job",
-    410: "Expired, or it failed",
-    413: "The body is too long",
-    429: "Too many requests, or the queue is full; `Retry-After` says when to try again",
-    500: "A fault of the server; the log has the request id",
-    503: "Not now; the text says why, and what to do",
-}
-
-
-def problems(*statuses: int) -> Responses:
-    """The errors of a route."""
-    return {s: {"model": DetailBody, "description": MEANINGS[s]} for s in (*statuses, 500, 503)}
-
-
-SOUND: Responses = {
-    200: {"description": "The file", "content": {MEDIA_TYPE: {}}},
-    206: {"description": "The part of it that `Range` asks for", "content": {MEDIA_TYPE: {}}},
+problems = partial(errors_of_work, {"model": DetailBody})
+SOUND: Responses = file_of([MEDIA_TYPE]) | {
     400: {
         "model": DetailBody,
         "description": "It is not completed, has no such take, or `Range` cannot be read",
-    },
-    416: {"description": "`Range` lies outside of the file"},
+    }
 }
 
 

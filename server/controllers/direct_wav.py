@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,6 +12,7 @@ from pydantic import Field
 from starlette.types import Receive, Scope, Send
 
 from server.audio.formats import FORMATS, encode
+from server.controllers.answer_descriptions import Responses, errors_of_work
 from server.controllers.bodies import Body, Integer, Text, read_json, validate
 from server.controllers.encoding import stoppable
 from server.controllers.openapi import json_body
@@ -111,17 +111,8 @@ def places(entry: Entry, waiting_places: int) -> int:
     return waiting_places if entry.phase is Phase.READY else max(1, waiting_places)
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": {MEDIA_TYPE: {}}},
-    413: {"model": DetailBody, "description": "The body is too long"},
-    422: {"model": DetailBody, "description": "The request cannot be met; the text says why"},
-    429: {"model": DetailBody, "description": "Too many requests, where a limit is set"},
-    500: {"model": DetailBody, "description": "It failed; the text says how"},
-    503: {
-        "model": DetailBody,
-        "description": "Busy, loading, stopping, or the model cannot run here; the text says",
-        "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
-    },
+RESPONSES: Responses = errors_of_work({"model": DetailBody}, 413, 422, 429) | {
+    200: {"description": "The file", "content": {MEDIA_TYPE: {}}}
 }
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from server import __version__
+from server.controllers.answer_descriptions import errors
 from server.controllers.keys import Keys
 from server.controllers.problems import ErrorBody, as_json, route_class
 from server.metrics import CONTENT_TYPE
@@ -68,11 +69,7 @@ def router(service: GenerationService, keys: Keys, pool: KeyPool, debug: bool) -
         "/metrics",
         dependencies=keys.for_admins,
         response_class=Response,
-        responses={
-            200: {"content": {CONTENT_TYPE: {}}},
-            401: {"model": ErrorBody, "description": "The server asks for a key, and none came"},
-            403: {"model": ErrorBody, "description": "It needs a key of ADMIN_KEYS"},
-        },
+        responses=errors({"model": ErrorBody}, 401, 403) | {200: {"content": {CONTENT_TYPE: {}}}},
     )
     async def metrics() -> Response:
         """Give every metric in the Prometheus text format."""

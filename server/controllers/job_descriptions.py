@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from functools import partial
 
 from server.audio.formats import FORMATS
+from server.controllers.answer_descriptions import Responses, errors_of_work, file_of
 from server.controllers.job_bodies import EVENTS
 from server.controllers.musicgen_sse import GenerateMusic
 from server.controllers.openapi import json_or_form, reference
 from server.controllers.problems import ProblemBody
 
-Responses: TypeAlias = dict[int | str, dict[str, Any]]
-
-MEANINGS = {
-    404: "No such job",
-    409: "Not ready yet",
-    410: "Expired, or it never came to be",
-    413: "The body is too long",
-    422: "The request cannot be met; `field` says where",
-    429: "The queue is full; `Retry-After` says when to try again",
-    500: "A fault of the server; the log has the request id",
-    503: "Not now; the message says why",
-}
-_PROBLEM = {"application/problem+json": {"schema": reference(ProblemBody)}}
-
-
-def problems(*statuses: int) -> Responses:
-    """The errors of a route."""
-    known = (*statuses, 500, 503)
-    return {status: {"description": MEANINGS[status], "content": _PROBLEM} for status in known}
-
+problems = partial(
+    errors_of_work, {"content": {"application/problem+json": {"schema": reference(ProblemBody)}}}
+)
 
 _WISH = reference(GenerateMusic)
 _LIST = {"type": "array", "items": _WISH, "minItems": 1, "maxItems": 100}
@@ -61,10 +45,4 @@ EVENT_STREAM: Responses = {
     },
     204: {"description": "There is nothing after `Last-Event-ID`, nor will there be"},
 }
-_SOUND: dict[str, Any] = {known.media_type: {} for known in FORMATS.values()}
-SOUND: Responses = {
-    200: {"description": "The file", "content": _SOUND},
-    206: {"description": "The part of it that `Range` asks for", "content": _SOUND},
-    400: {"description": "`Range` cannot be read"},
-    416: {"description": "`Range` lies outside of the file"},
-}
+SOUND = file_of(known.media_type for known in FORMATS.values())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
 
 from fastapi import Depends
 from fastapi.params import Depends as Dependency
@@ -14,6 +13,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
+from server.controllers.answer_descriptions import Responses, errors
 from server.errors import Forbidden, Unauthorized
 
 HEADER = "X-API-Key"
@@ -25,9 +25,7 @@ DESCRIBED = (
     Depends(HTTPBearer(auto_error=False, description="a key of API_KEYS or ADMIN_KEYS")),
     Depends(APIKeyHeader(name=HEADER, auto_error=False, description="the same in another header")),
 )
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "The server asks for a key, and none came, or a wrong one"}
-}
+REFUSALS = errors({}, 401)
 
 
 class Keys:
@@ -43,7 +41,7 @@ class Keys:
         return [Depends(self.user), *DESCRIBED] if self._users else []
 
     @property
-    def refusals(self) -> dict[int | str, dict[str, Any]]:
+    def refusals(self) -> Responses:
         """What the interface description says of routes that only users may call."""
         return REFUSALS if self._users else {}
 

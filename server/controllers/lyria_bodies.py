@@ -9,25 +9,12 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from server.controllers.bodies import Body, Integer, Mode, Prompts, Seed, Words, weighted_prompts
 from server.events import State
-from server.generation import GenerationRequest
+from server.generation import GenerationRequest, Scale
 from server.models.base import ModelInfo
 from server.models.key_pool import KeyUsage
 from server.stores.stored_job import StoredJob
 
 DIALECT = "lyria"
-#: Musical settings that published clients send to every model; who has no use for one does without.
-MUSICAL = frozenset(
-    {
-        "bpm",
-        "scale",
-        "density",
-        "brightness",
-        "mute_bass",
-        "mute_drums",
-        "only_bass_and_drums",
-        "music_generation_mode",
-    }
-)
 #: Field of the request → its name in this dialect; others have the same name.
 WIRE_NAMES = {"weighted_prompts": "prompts"}
 FLATS = {
@@ -46,23 +33,7 @@ def _with_flats(value: object) -> object:
     return value
 
 
-Scale = Annotated[
-    Literal[
-        "C_MAJOR_A_MINOR",
-        "D_FLAT_MAJOR_B_FLAT_MINOR",
-        "D_MAJOR_B_MINOR",
-        "E_FLAT_MAJOR_C_MINOR",
-        "E_MAJOR_D_FLAT_MINOR",
-        "F_MAJOR_D_MINOR",
-        "G_FLAT_MAJOR_E_FLAT_MINOR",
-        "G_MAJOR_E_MINOR",
-        "A_FLAT_MAJOR_F_MINOR",
-        "A_MAJOR_G_FLAT_MINOR",
-        "B_FLAT_MAJOR_G_MINOR",
-        "B_MAJOR_A_FLAT_MINOR",
-    ],
-    BeforeValidator(_with_flats),
-]
+WrittenScale = Annotated[Scale, BeforeValidator(_with_flats)]
 
 
 class LyriaRequest(Body):
@@ -75,7 +46,9 @@ class LyriaRequest(Body):
     temperature: float = Field(1.2, ge=0.1, le=2.0, description="how adventurous")
     density: float = Field(0.8, ge=0.1, le=1.0, description="how much goes on")
     brightness: float = Field(0.6, ge=0.1, le=1.0, description="dark to bright")
-    scale: Scale = Field("G_MAJOR_E_MINOR", description="sharps are understood too: C_SHARP_…")
+    scale: WrittenScale = Field(
+        "G_MAJOR_E_MINOR", description="sharps are understood too: C_SHARP_…"
+    )
     guidance: float = Field(
         4.5, ge=1.0, le=10.0, description="how closely to follow; Lyria counts above 6 as 6"
     )

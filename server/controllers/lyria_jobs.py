@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from server.audio.formats import FORMATS
+from server.controllers.answer_descriptions import MEANINGS, Responses, errors_of_work, file_of
 from server.controllers.bodies import read_json, validate
 from server.controllers.keys import Keys
 from server.controllers.lyria_bodies import (
     DIALECT,
-    MUSICAL,
     WIRE_NAMES,
     FaultsBody,
     FieldFault,
@@ -31,6 +30,7 @@ from server.controllers.openapi import json_body
 from server.controllers.problems import DetailBody, as_detail, route_class
 from server.controllers.rate_limits import HEADERS, RateLimiter
 from server.errors import BadRequest, ContinuoError, Unavailable, UnknownModel
+from server.generation import MUSICAL_CONTROLS
 from server.models.base import ModelInfo
 from server.models.key_pool import KeyPool
 from server.models.registry import Entry
@@ -43,35 +43,9 @@ ROUTE = "/generate-music"
 SAMPLE_RATE, CHANNELS = 48_000, 2
 MEDIA_TYPE = FORMATS["wav"].media_type
 
-Responses: TypeAlias = dict[int | str, dict[str, Any]]
-MEANINGS = {
-    400: "`Range` cannot be read",
-    401: "The server asks for a key, and none came, or a wrong one",
-    403: "It needs a key of ADMIN_KEYS",
-    404: "No such job",
-    409: "Not ready yet",
-    410: "Expired, or it failed",
-    413: "The body is too long",
-    429: "Too many requests, or the queue is full; `Retry-After` says when to try again",
-    500: "A fault of the server; the log has the request id",
-    503: "Not now; the text says why, and what to do",
-}
-
-
-def problems(*statuses: int) -> Responses:
-    """The errors of a route."""
-    return {s: {"model": DetailBody, "description": MEANINGS[s]} for s in (*statuses, 500, 503)}
-
-
-FAULTS: Responses = {
-    422: {"model": FaultsBody, "description": "The request cannot be met; says which field"}
-}
-SOUND: Responses = {
-    200: {"description": "The file", "content": {MEDIA_TYPE: {}}},
-    206: {"description": "The part of it that `Range` asks for", "content": {MEDIA_TYPE: {}}},
-    400: {"description": "`Range` cannot be read"},
-    416: {"description": "`Range` lies outside of the file"},
-}
+problems = partial(errors_of_work, {"model": DetailBody})
+FAULTS: Responses = {422: {"model": FaultsBody, "description": MEANINGS[422]}}
+SOUND = file_of([MEDIA_TYPE])
 LIMITED: Responses = {200: {"headers": {name: {"schema": {"type": "integer"}} for name in HEADERS}}}
 
 
@@ -168,6 +142,7 @@ def _serving(service: GenerationService, model: str) -> Entry:
 
 
 def _not_understood(info: ModelInfo, body: LyriaRequest) -> list[str]:
-    """The musical settings that were sent and that the model does not have."""
+    """The musical settings that were sent and that the model does not have: published clients send
+    them to every model, and who has no use for one does without."""
     understood = {control.name for control in info.controls}
-    return sorted(MUSICAL & body.model_fields_set - understood)
+    return sorted(body.model_fields_set.intersection(MUSICAL_CONTROLS) - understood)

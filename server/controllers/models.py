@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from server.audio.formats import FORMATS
+from server.controllers.answer_descriptions import Responses, errors
 from server.controllers.keys import Keys
 from server.controllers.problems import ErrorBody, as_json, route_class
 from server.errors import Forbidden, NotFound, Unavailable, UnknownModel
@@ -88,14 +89,12 @@ class ModelsBody(BaseModel):
     )
 
 
-ADMIN_ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"model": ErrorBody, "description": "The server asks for a key, and none came"},
+ADMIN_ERRORS: Responses = errors({"model": ErrorBody}, 401, 500) | {
     403: {
         "model": ErrorBody,
         "description": "ALLOW_MODEL_ADMIN is not set, or the key is a user's",
     },
     404: {"model": ErrorBody, "description": "No such model on this server"},
-    500: {"model": ErrorBody, "description": "A fault of the server; the log has the request id"},
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
 from server.audio.recordings import Excerpt
+from server.controllers.answer_descriptions import Responses, errors_of_work
 from server.controllers.bodies import (
     Body,
     Integer,
@@ -139,21 +140,12 @@ def to_request(
     return GenerationRequest(**{k: v for k, v in fields.items() if v is not None})
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: Responses = errors_of_work({"model": ErrorBody}, 400, 413, 429) | {
     200: {
         "description": "Server-Sent Events, one JSON object each, in `data:` lines. The connection "
         "closes after `completed` or `error`.",
         "content": {"text/event-stream": {"schema": EVENT_SCHEMA, "example": EXAMPLE_STREAM}},
-    },
-    400: {"model": ErrorBody, "description": "The request cannot be met; `field` says where"},
-    413: {"model": ErrorBody, "description": "The body is too long"},
-    429: {"model": ErrorBody, "description": "Too many requests, where a limit is set"},
-    500: {"model": ErrorBody, "description": "A fault of the server; the log has the request id"},
-    503: {
-        "model": ErrorBody,
-        "description": "Busy, loading, stopping, or the model cannot run here; the message says",
-        "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
-    },
+    }
 }
 
 

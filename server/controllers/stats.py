@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from server import __version__
+from server.controllers.answer_descriptions import errors
 from server.controllers.problems import ErrorBody, as_json, route_class
 from server.models.registry import Entry, Phase
 from server.service.generation import GenerationService
@@ -52,7 +53,7 @@ def router(service: GenerationService, debug: bool) -> APIRouter:
     @routes.get(
         "/api/v1/stats",
         response_model=StatsBody,
-        responses={500: {"model": ErrorBody, "description": "A fault of the server"}},
+        responses=errors({"model": ErrorBody}, 500),
     )
     async def stats() -> Response:
         """Say how the server is doing, in lines that people can read."""

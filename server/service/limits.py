@@ -8,22 +8,12 @@ from dataclasses import replace
 
 from server.audio.formats import FORMATS
 from server.errors import BadRequest, Unsupported, echo
-from server.generation import MAX_SEED, MAX_TAKES, GenerationRequest
+from server.generation import MAX_SEED, MAX_TAKES, MUSICAL_CONTROLS, GenerationRequest
 from server.models.base import Control, ModelInfo
 from server.service.edit_segments import resolve_segments
 
 #: Published clients send these to every model; one that has no use for them ignores them.
 ACCEPTED_BY_ALL = frozenset({"temperature", "top_k", "top_p", "guidance"})
-MUSICAL_CONTROLS = (
-    "bpm",
-    "scale",
-    "density",
-    "brightness",
-    "mute_bass",
-    "mute_drums",
-    "only_bass_and_drums",
-    "music_generation_mode",
-)
 #: Field of the request that not every model understands → what it is called.
 ABILITIES = {
     "multiband_diffusion": "multiband diffusion",

@@ -6,6 +6,7 @@ check.
 
 from __future__ import annotations
 
+from server.generation import SCALES
 from server.models.base import Control, ModelInfo
 
 SAMPLE_RATE, CHANNELS = 48_000, 2
@@ -13,26 +14,16 @@ SAMPLE_RATE, CHANNELS = 48_000, 2
 NUM_SEEDS = 2**31
 #: The published job dialect allows more.
 HIGHEST_GUIDANCE = 6.0
-SCALES = (
-    "C_MAJOR_A_MINOR",
-    "D_FLAT_MAJOR_B_FLAT_MINOR",
-    "D_MAJOR_B_MINOR",
-    "E_FLAT_MAJOR_C_MINOR",
-    "E_MAJOR_D_FLAT_MINOR",
-    "F_MAJOR_D_MINOR",
-    "G_FLAT_MAJOR_E_FLAT_MINOR",
-    "G_MAJOR_E_MINOR",
-    "A_FLAT_MAJOR_F_MINOR",
-    "A_MAJOR_G_FLAT_MINOR",
-    "B_FLAT_MAJOR_G_MINOR",
-    "B_MAJOR_A_FLAT_MINOR",
-    "SCALE_UNSPECIFIED",
-)
 MODES = ("QUALITY", "DIVERSITY", "VOCALIZATION")
 
 CONTROLS = (
     Control("bpm", "integer", "beats a minute; else the prompt decides", 60, 200),
-    Control("scale", "choice", "the key signature; else the prompt decides", choices=SCALES),
+    Control(
+        "scale",
+        "choice",
+        "the key signature; else the prompt decides",
+        choices=(*SCALES, "SCALE_UNSPECIFIED"),
+    ),
     Control("density", "number", "how much goes on, 0 sparse to 1 busy", 0.0, 1.0),
     Control("brightness", "number", "how bright the sound is, 0 dark to 1 bright", 0.0, 1.0),
     Control("temperature", "number", "how adventurous", 0.0, 3.0, 1.1),

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from server.generation import SCALES
+
 MODES: dict[str, tuple[int, ...]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
     "minor": (0, 2, 3, 5, 7, 8, 10),
@@ -19,21 +21,8 @@ MODES: dict[str, tuple[int, ...]] = {
 #: How far the parent major scale's tonic lies above a mode's tonic, in semitones.
 PARENT_MAJOR = {"major": 0, "minor": 3, "dorian": 10, "mixolydian": 5, "phrygian": 8, "lydian": 7}
 
-#: The twelve key signatures by pitch class of their major tonic, as Lyria RealTime names them.
-SIGNATURES = (
-    "C_MAJOR_A_MINOR",
-    "D_FLAT_MAJOR_B_FLAT_MINOR",
-    "D_MAJOR_B_MINOR",
-    "E_FLAT_MAJOR_C_MINOR",
-    "E_MAJOR_D_FLAT_MINOR",
-    "F_MAJOR_D_MINOR",
-    "G_FLAT_MAJOR_E_FLAT_MINOR",
-    "G_MAJOR_E_MINOR",
-    "A_FLAT_MAJOR_F_MINOR",
-    "A_MAJOR_G_FLAT_MINOR",
-    "B_FLAT_MAJOR_G_MINOR",
-    "B_MAJOR_A_FLAT_MINOR",
-)
+#: The twelve key signatures, by the pitch class of their major tonic.
+SIGNATURES = SCALES
 
 _SHARPS = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 _FLATS = ("C", "D♭", "D", "E♭", "E", "F", "G♭", "G", "A♭", "A", "B♭", "B")
