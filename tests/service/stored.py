@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from server.app import create_service, create_stored_jobs
+from server.audio.waveform import to_pcm16
+from server.events import AudioChunk
 from server.generation import GenerationRequest
 from server.service.generation import GenerationService
+from server.service.stored_events import EventId, Numbered
 from server.service.stored_jobs import StoredJobs
 from server.service.stored_runs import Run
 from server.settings import Settings
 from server.stores.stored_job import StoredJob
+from tests.fakes import tone
 from tests.live import FAKES
 
 
@@ -75,3 +79,19 @@ async def opened(folder: Path, **settings: object) -> AsyncIterator[Box]:
     finally:
         await box.jobs.close()
         await box.service.close()
+
+
+async def heard(box: Box, stored: StoredJob, after: EventId | None = None) -> list[Numbered]:
+    async def listen() -> list[Numbered]:
+        return [numbered async for numbered in box.jobs.events(stored, after)]
+
+    return await asyncio.wait_for(listen(), 20)
+
+
+def pcm(events: list[Numbered]) -> bytes:
+    chunks = [n.event for n in events if isinstance(n.event, AudioChunk)]
+    return b"".join(to_pcm16(chunk.samples).tobytes() for chunk in chunks)
+
+
+def expected_pcm(seed: int, seconds: int) -> bytes:
+    return b"".join(to_pcm16(tone(seed, second)).tobytes() for second in range(seconds))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from server.models.lyria.trial import try_keys
 from tests.models.lyria.fake_google import FakeGoogle, opens_then, refuses
+from tests.models.lyria.faulty_google import is_silent
 from tests.models.lyria.models import upstream
-from tests.models.lyria.test_faults import is_silent
 from tests.process import environment
 
 

@@ -4,71 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
-from collections.abc import Iterator
 from datetime import datetime
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from server.controllers.lyria_bodies import LyriaRequest
-from server.models.sketch.composition.theory import SIGNATURES
-from tests.controllers.test_bad_bodies import BAD_BODIES, JSON
+from tests.controllers.lyria.calls import ALL_FIELDS, UNLIMITED, ended, generate, get, started
 from tests.fakes import tone
-from tests.live import Json, Live, live, until
-
-UNLIMITED = {"rate_limit_requests_per_minute": 0, "rate_limit_requests_per_hour": 0}
-#: What published clients send, each time.
-ALL_FIELDS = {
-    "prompt": "a calm evening",
-    "duration_seconds": 2,
-    "bpm": 110,
-    "temperature": 1.2,
-    "density": 0.8,
-    "brightness": 0.6,
-    "scale": "G_MAJOR_E_MINOR",
-    "guidance": 4.5,
-}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Live]:
-    """The dialect over `ticking`, which makes 8 kHz stereo and knows only `bpm`."""
-    with live(lyria_model="ticking", **UNLIMITED) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sketch() -> Iterator[Live]:
-    with live(lyria_model="sketch", music_model_name="sketch", **UNLIMITED) as running:
-        yield running
-
-
-def generate(server: Live, **body: object) -> httpx.Response:
-    return httpx.post(server.url + "/generate-music", json={"prompt": "x", **body}, timeout=30)
-
-
-def started(server: Live, **body: object) -> str:
-    response = generate(server, **body)
-    assert response.status_code == 200, response.text
-    return str(response.json()["task_id"])
-
-
-def get(server: Live, path: str) -> httpx.Response:
-    return httpx.get(server.url + path, timeout=30)
-
-
-def ended(server: Live, task_id: str) -> Json:
-    def status() -> Json:
-        found: Json = get(server, f"/music-status/{task_id}").json()
-        return found
-
-    until(lambda: status()["status"] != "generating", 20)
-    return status()
+from tests.live import Live, live, until
 
 
 def test_a_song_from_start_to_download(sketch: Live) -> None:
@@ -188,105 +133,6 @@ def test_files_are_kept_as_long_as_this_dialect_says() -> None:
         assert abs((times[1] - times[0]).total_seconds() - 2 * 3600) <= 1
 
 
-BAD_FIELDS = [
-    ({"prompt": 1}, "prompt", "must be a text that is not blank; got 1"),
-    ({"prompt": " \n"}, "prompt", "must be a text that is not blank"),
-    ({"duration_seconds": 0}, "duration_seconds", "an integer from 1 to 300; got 0"),
-    ({"duration_seconds": 301}, "duration_seconds", "an integer from 1 to 300; got 301"),
-    ({"duration_seconds": 61}, "duration_seconds", "the limits of ticking"),
-    ({"duration_seconds": 10.5}, "duration_seconds", "an integer"),
-    ({"bpm": 120.5}, "bpm", "an integer from 60 to 200; got 120.5"),
-    ({"bpm": "120"}, "bpm", "an integer from 60 to 200; got '120'"),
-    ({"bpm": True}, "bpm", "an integer from 60 to 200; got True"),
-    ({"bpm": 59}, "bpm", "an integer from 60 to 200"),
-    ({"bpm": 201}, "bpm", "an integer from 60 to 200"),
-    ({"bpm": None}, "bpm", "an integer from 60 to 200; got None"),
-    ({"temperature": 0.09}, "temperature", "a number from 0.1 to 2"),
-    ({"temperature": 2.1}, "temperature", "a number from 0.1 to 2"),
-    ({"density": 0}, "density", "a number from 0.1 to 1"),
-    ({"density": 1.1}, "density", "a number from 0.1 to 1"),
-    ({"brightness": 0.05}, "brightness", "a number from 0.1 to 1"),
-    ({"brightness": False}, "brightness", "a number from 0.1 to 1"),
-    ({"guidance": 0.9}, "guidance", "a number from 1 to 10"),
-    ({"guidance": 10.1}, "guidance", "a number from 1 to 10"),
-    ({"scale": "H_MAJOR"}, "scale", "one of C_MAJOR_A_MINOR, D_FLAT_MAJOR_B_FLAT_MINOR"),
-    ({"scale": "g_major_e_minor"}, "scale", "one of C_MAJOR_A_MINOR"),
-    ({"scale": 3}, "scale", "one of C_MAJOR_A_MINOR"),
-    ({"tempo": 3}, "'tempo'", "is not a field"),
-]
-
-
-@pytest.mark.parametrize(("changes", "field", "words"), BAD_FIELDS)
-def test_a_bad_field(server: Live, changes: Json, field: str, words: str) -> None:
-    response = generate(server, **changes)
-    assert response.status_code == 422
-    (fault,) = response.json()["detail"]
-    assert fault["loc"] == ["body", field]
-    assert fault["msg"].startswith(field)
-    assert words in fault["msg"]
-
-
-@pytest.mark.parametrize("body", BAD_BODIES, ids=lambda body: repr(body[:30]))
-def test_a_bad_body(server: Live, body: bytes) -> None:
-    response = httpx.post(server.url + "/generate-music", content=body)
-    assert response.status_code == 422
-    assert response.json()["detail"][0]["msg"]
-
-
-EDGES = [
-    {"duration_seconds": 1.0},
-    {"bpm": 60},
-    {"bpm": 200},
-    {"temperature": 0.1},
-    {"temperature": 2},
-    {"density": 0.1, "brightness": 1},
-    {"guidance": 1},
-    {"guidance": 10},
-]
-
-
-@pytest.mark.parametrize("fields", EDGES)
-def test_the_ends_of_the_ranges_are_allowed(sketch: Live, fields: Json) -> None:
-    assert generate(sketch, **{"duration_seconds": 1, **fields}).status_code == 200
-
-
-def test_the_longest_is_300_seconds(sketch: Live) -> None:
-    answer = generate(sketch, duration_seconds=300).json()
-    assert answer["estimated_duration"] == 300
-    httpx.post(f"{sketch.url}/api/v1/jobs/{answer['task_id']}/cancel")
-
-
-SHARPS = {"D_FLAT": "C_SHARP", "E_FLAT": "D_SHARP", "G_FLAT": "F_SHARP", "A_FLAT": "G_SHARP"}
-
-
-@pytest.mark.parametrize("scale", SIGNATURES)
-def test_every_scale_also_with_sharps(sketch: Live, scale: str) -> None:
-    sharp = scale.replace("B_FLAT", "A_SHARP")
-    for flat, name in SHARPS.items():
-        sharp = sharp.replace(flat, name)
-    for spelling in {scale, sharp}:
-        task_id = started(sketch, duration_seconds=1, scale=spelling)
-        assert get(sketch, f"/api/v1/jobs/{task_id}").json()["request"]["scale"] == scale
-
-
-def test_what_is_not_sent_is_the_models_own(sketch: Live) -> None:
-    task_id = started(sketch)
-    fields = get(sketch, f"/api/v1/jobs/{task_id}").json()["request"]
-    assert fields["duration"] == 30
-    for name in ("bpm", "temperature", "density", "brightness", "scale", "cfg_coef"):
-        assert name not in fields
-
-
-def test_what_the_model_has_no_use_for_is_accepted_and_said(server: Live) -> None:
-    response = generate(server, **ALL_FIELDS)
-    assert response.status_code == 200
-    assert response.json()["message"].endswith("has no use for brightness, density, scale")
-    task_id = response.json()["task_id"]
-    fields = get(server, f"/api/v1/jobs/{task_id}").json()["request"]
-    assert (fields["bpm"], fields["temperature"], fields["cfg_coef"]) == (110, 1.2, 4.5)
-    assert ended(server, task_id)["status"] == "completed"
-
-
 def test_without_its_model_the_dialect_says_what_to_do() -> None:
     with live() as server:
         response = generate(server)
@@ -315,14 +161,3 @@ def test_keys_are_counted_and_never_shown(server: Live) -> None:
         "key_usage": {},
         "key_errors": {},
     }
-
-
-FIELDS = st.sampled_from([*LyriaRequest.model_fields, "other"])
-
-
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(FIELDS, JSON, max_size=4) | JSON)
-def test_nothing_at_all_gives_a_500(server: Live, body: object) -> None:
-    content = json.dumps(body).encode()
-    response = httpx.post(server.url + "/generate-music", content=content, timeout=30)
-    assert response.status_code in (200, 422), response.text
