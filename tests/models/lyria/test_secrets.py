@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,17 @@ def test_no_key_is_shown_by_the_shipped_server(google: FakeGoogle, tmp_path: Pat
     assert any("invalid argument with [key]" in text for text in told)
     for text in [*told, terminal, *kept]:
         assert CANARY not in text, re.findall(rf".{{0,200}}{CANARY}.{{0,80}}", text)[:3]
+
+
+def test_no_key_is_shown_in_logs_of_json(google: FakeGoogle, tmp_path: Path) -> None:
+    google.songs[BAD] = refuses_to_sing(500, f"failed with {BAD}")
+    settings = {**DETAILED, **google.environment, "GENAI_API_KEY_1": BAD, "MAX_RETRIES": "0"}
+    model = {"DEFAULT_MODEL": "lyria-3.5", "LOG_FORMAT": "json"}
+    with running(tmp_path, **settings, **model) as server:
+        wish = {"description": "rain", "duration": 1}
+        told = httpx.post(server.url + "/api/v1/generate_music", json=wish, timeout=30).text
+        lines = server.log.splitlines()
+    messages = [json.loads(line)["message"] for line in lines]
+    assert any("x-goog-api-key" in message.lower() for message in messages)
+    assert "failed with [key]" in told
+    assert not [text for text in [told, *lines] if CANARY in text]
