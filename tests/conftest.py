@@ -7,9 +7,10 @@ from hypothesis import settings
 
 from tests.live import Live, live
 from tests.postgres import Postgres, postgres
+from tests.soak import SOAK
 
 # How long an example takes is the machine's affair.
-settings.register_profile("continuo", deadline=None)
+settings.register_profile("continuo", deadline=None, max_examples=500 if SOAK else 40)
 settings.load_profile("continuo")
 
 

@@ -6,7 +6,6 @@ does not. The paths' ids are unknown ones, but for those of a job that there is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,8 +25,9 @@ from schemathesis.specs.openapi.checks import (
 from server.app import create_app
 from server.settings import Settings
 from tests.live import Live, live, until
+from tests.soak import SOAK
 
-NUM_EXAMPLES = 300 if os.environ.get("CONTINUO_SOAK") else 25
+NUM_EXAMPLES = 300 if SOAK else 25
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

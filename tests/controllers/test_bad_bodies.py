@@ -147,7 +147,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from([*GenerateMusic.model_fields, "other"])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(FIELDS, JSON, max_size=4) | JSON)
 def test_nothing_at_all_gives_a_500(server: Live, body: object) -> None:
     response = httpx.post(server.url + ROUTE, content=json.dumps(body).encode(), timeout=30)

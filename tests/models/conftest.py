@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.models.lyria.fake_google import FakeGoogle, fake_google
+from tests.models.tiny_diffrhythm import tiny_options
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,11 @@ def google(google_service: FakeGoogle, monkeypatch: pytest.MonkeyPatch) -> FakeG
     for name, value in google_service.environment.items():
         monkeypatch.setenv(name, value)
     return google_service
+
+
+@pytest.fixture(scope="session")
+def tiny_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with everything that `TinyDiffRhythm` needs; who changes it takes a copy."""
+    folder = tmp_path_factory.mktemp("tiny_songs")
+    tiny_options(folder)
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 
@@ -19,8 +18,9 @@ from server.service.generation import GenerationService
 from server.service.jobs import Job
 from tests.fakes import GIGABYTE, Heavy
 from tests.service.test_service import make_service, outcome
+from tests.soak import SOAK
 
-STORM_SECONDS = 120.0 if os.environ.get("CONTINUO_SOAK") else 4.0
+STORM_SECONDS = 120.0 if SOAK else 4.0
 NUM_CLIENTS = 12
 MODELS = ("heavy-3", "heavy-4", "heavy-5")
 #: A job may wait for two loads and some songs of others, on a machine that is busy with all else.

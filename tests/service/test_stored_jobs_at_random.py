@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +18,9 @@ from server.generation import GenerationRequest
 from server.stores.stored_job import StoredJob
 from tests.fakes import Ticking
 from tests.service.stored import Box, opened
+from tests.soak import SOAK
 
-NUM_EXAMPLES = 300 if os.environ.get("CONTINUO_SOAK") else 15
+NUM_EXAMPLES = 300 if SOAK else 15
 PROMPTS = ("x", "step 0.01", "step 0.05", "explode", "warn")
 STEPS = st.tuples(
     st.sampled_from(["submit", "submit", "cancel", "delete", "restart", "pause"]),

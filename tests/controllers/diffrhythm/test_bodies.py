@@ -120,7 +120,7 @@ def test_too_large_a_body() -> None:
 FIELDS = st.sampled_from([*EditSong.model_fields, "other"])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(FIELDS, JSON, max_size=4) | JSON, st.sampled_from(["generate", "edit"]))
 def test_nothing_at_all_gives_a_500(server: Live, body: object, route: str) -> None:
     content = json.dumps(body).encode()

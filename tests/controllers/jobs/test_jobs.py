@@ -196,7 +196,7 @@ FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.one_of(JSON, FIELDS, st.lists(FIELDS, max_size=3)), st.text(max_size=20))
 def test_no_body_and_no_key_is_an_error_of_ours(server: Live, body: object, key: str) -> None:
     raw = json.dumps(body).encode()

@@ -117,7 +117,7 @@ def test_what_the_model_has_no_use_for_is_accepted_and_said(server: Live) -> Non
 FIELDS = st.sampled_from([*LyriaRequest.model_fields, "other"])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(FIELDS, JSON, max_size=4) | JSON)
 def test_nothing_at_all_gives_a_500(server: Live, body: object) -> None:
     content = json.dumps(body).encode()

@@ -22,9 +22,9 @@ from tests.models.tiny_diffrhythm import TinyDiffRhythm, tiny_options
 
 
 @pytest.fixture
-def spoilt(folder: Path, tmp_path: Path) -> Path:
+def spoilt(tiny_songs: Path, tmp_path: Path) -> Path:
     """The same, for a test that takes something away."""
-    return Path(shutil.copytree(folder, tmp_path / "spoilt"))
+    return Path(shutil.copytree(tiny_songs, tmp_path / "spoilt"))
 
 
 def take_clone(folder: Path) -> None:
@@ -74,8 +74,8 @@ def test_all_that_is_lacking_is_said_at_once(tmp_path: Path) -> None:
     assert remedy.count("`") == 2 * 4
 
 
-def test_the_real_style_encoder_needs_its_package_and_weights(folder: Path) -> None:
-    availability = DiffRhythm("diffrhythm", tiny_options(folder)).info.availability
+def test_the_real_style_encoder_needs_its_package_and_weights(tiny_songs: Path) -> None:
+    availability = DiffRhythm("diffrhythm", tiny_options(tiny_songs)).info.availability
     assert not availability.available
     lacking = ("muq", "torchaudio", "torchvision", "OpenMuQ/MuQ-MuLan-large")
     assert any(name in availability.reason for name in lacking)
@@ -83,10 +83,10 @@ def test_the_real_style_encoder_needs_its_package_and_weights(folder: Path) -> N
 
 
 def test_without_espeak_it_says_how_to_install_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_songs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pieces.english, "is_installed", lambda: False)
-    assert unloaded(folder).info.availability.remedy == "Run `apt-get install espeak-ng`"
+    assert unloaded(tiny_songs).info.availability.remedy == "Run `apt-get install espeak-ng`"
 
 
 def test_a_length_whose_weights_are_missing_is_refused_and_the_other_is_not(spoilt: Path) -> None:
@@ -143,15 +143,15 @@ async def test_a_damaged_clone_is_named_at_load(spoilt: Path, name: str) -> None
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused(
-    folder: Path, changes: dict[str, object], field: str, said: str
+    tiny_songs: Path, changes: dict[str, object], field: str, said: str
 ) -> None:
     with pytest.raises(BadRequest, match=said) as raised:
-        unloaded(folder).resolve(replace(WISH, **changes))
+        unloaded(tiny_songs).resolve(replace(WISH, **changes))
     assert raised.value.field == field
 
 
-def test_plain_lyrics_get_times(folder: Path) -> None:
-    model = unloaded(folder)
+def test_plain_lyrics_get_times(tiny_songs: Path) -> None:
+    model = unloaded(tiny_songs)
     resolved = model.resolve(replace(WISH, lyrics="hello\nworld"))
     assert resolved.lyrics is not None
     assert resolved.lyrics.startswith("[00:")

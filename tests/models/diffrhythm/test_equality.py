@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -25,10 +24,9 @@ from tests.models.diffrhythm.references import (
     tensor,
     transformer,
 )
+from tests.soak import LONG
 
 CASES = described()["cfm_cases"]
-#: Of a minute or more on two cores.
-LONG = pytest.mark.skipif("CONTINUO_SOAK" not in os.environ, reason="a minute: `make soak` runs it")
 #: A second item of a batch, and fp16 on a CPU, take longest.
 QUICK = [name for name in CASES if ".fp32." in name and name.endswith("cfg4.b1")]
 SLOW = [pytest.param(name, marks=LONG) for name in CASES if name not in QUICK]

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 for package in ("torch", "phonemizer", "jieba", "huggingface_hub"):
     pytest.importorskip(package, reason="needs the extras musicgen and phonemes")
 
-from server.events import AudioChunk, Progress
+from server.events import AudioChunk, ModelEvent, Progress, Samples
 from server.models.diffrhythm.editing import prepared
 from server.models.diffrhythm.model import DiffRhythm
 from tests.models.conformance import events_of, joined
@@ -25,19 +26,33 @@ from tests.models.tiny_diffrhythm import TinyDiffRhythm, tiny_options
 
 
 @pytest.fixture
-async def model(folder: Path) -> AsyncIterator[TinyDiffRhythm]:
-    model = TinyDiffRhythm("diffrhythm", tiny_options(folder))
+async def model(tiny_songs: Path) -> AsyncIterator[TinyDiffRhythm]:
+    model = TinyDiffRhythm("diffrhythm", tiny_options(tiny_songs))
     await model.load()
     yield model
     await model.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def events_of_wish(tiny_songs: Path) -> list[ModelEvent]:
+    """All that is made of `WISH`, made once."""
+    model = unloaded(tiny_songs)
+    await model.load()
+    events = await events_of(model, WISH)
+    await model.close()
+    return events
+
+
+@pytest.fixture(scope="module")
+def plain(events_of_wish: list[ModelEvent]) -> Samples:
+    return joined(events_of_wish)
 
 
 async def sound(model: TinyDiffRhythm, **changes: object) -> np.ndarray:
     return joined(await events_of(model, replace(WISH, **changes)))
 
 
-async def test_lyrics_style_and_guidance_are_heard(model: TinyDiffRhythm) -> None:
-    plain = await sound(model)
+async def test_lyrics_style_and_guidance_are_heard(model: TinyDiffRhythm, plain: Samples) -> None:
     assert not np.array_equal(plain, await sound(model, lyrics=LYRICS))
     assert not np.array_equal(plain, await sound(model, prompt="fast jazz"))
     by_sound = await sound(model, prompt="", style_audio=noise(12.3, channels=1, rate=16_000))
@@ -45,14 +60,15 @@ async def test_lyrics_style_and_guidance_are_heard(model: TinyDiffRhythm) -> Non
     assert not np.array_equal(plain, await sound(model, guidance=1.0))
 
 
-async def test_chunks_come_as_they_are_decoded_and_are_the_whole(model: TinyDiffRhythm) -> None:
-    events = await events_of(model, WISH)
-    kinds = [type(event) for event in events]
+async def test_chunks_come_as_they_are_decoded_and_are_the_whole(
+    model: TinyDiffRhythm, events_of_wish: list[ModelEvent]
+) -> None:
+    kinds = [type(event) for event in events_of_wish]
     first = kinds.index(AudioChunk)
     assert kinds[first:] == [AudioChunk, Progress] * 21
     in_one = await events_of(model, replace(WISH, whole_decoding=True))
     assert [type(event) for event in in_one].count(AudioChunk) == 1
-    assert joined(in_one).shape == joined(events).shape
+    assert joined(in_one).shape == joined(events_of_wish).shape
 
 
 async def test_both_lengths_are_made_one_after_the_other(model: TinyDiffRhythm) -> None:
@@ -61,8 +77,9 @@ async def test_both_lengths_are_made_one_after_the_other(model: TinyDiffRhythm) 
         assert made.shape == (2, seconds * RATE)
 
 
-async def test_takes_are_those_of_their_seeds(model: TinyDiffRhythm) -> None:
+async def test_takes_are_those_of_their_seeds(model: TinyDiffRhythm, plain: Samples) -> None:
     takes = [joined(await events_of(model, WISH.take(number))) for number in (0, 1)]
+    assert np.array_equal(takes[0], plain)
     assert np.array_equal(takes[1], await sound(model, seed=8))
     assert not np.array_equal(*takes)
 
@@ -105,11 +122,11 @@ class Counting(TinyDiffRhythm):
 
 @pytest.mark.parametrize("num_events", [1, 3, 4])
 async def test_a_song_is_stopped_within_a_step(
-    folder: Path, num_events: int, monkeypatch: pytest.MonkeyPatch
+    tiny_songs: Path, num_events: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from server.models.diffrhythm.transformer import Transformer
 
-    model = Counting("diffrhythm", tiny_options(folder))
+    model = Counting("diffrhythm", tiny_options(tiny_songs))
     await model.load()
     steps: list[None] = []
     forward = Transformer.forward
@@ -148,8 +165,8 @@ def test_one_transformer_has_gone_before_the_other_is_read() -> None:
     assert len(made) == 3
 
 
-async def test_nothing_of_it_stays_when_it_is_closed(folder: Path) -> None:
-    model = unloaded(folder)
+async def test_nothing_of_it_stays_when_it_is_closed(tiny_songs: Path) -> None:
+    model = unloaded(tiny_songs)
     await model.load()
     await events_of(model, WISH)
     assert model.memory_bytes > 0
@@ -160,9 +177,9 @@ async def test_nothing_of_it_stays_when_it_is_closed(folder: Path) -> None:
     assert held() is None
 
 
-def test_cpu_for_styles_leaves_a_gpu_its_memory(folder: Path) -> None:
+def test_cpu_for_styles_leaves_a_gpu_its_memory(tiny_songs: Path) -> None:
     def needed(style_device: str) -> int:
-        options = tiny_options(folder, device="cuda", style_device=style_device)
+        options = tiny_options(tiny_songs, device="cuda", style_device=style_device)
         return DiffRhythm("diffrhythm", options).needed_bytes()
 
     assert needed("auto") - needed("cpu") == 2_700_000_000

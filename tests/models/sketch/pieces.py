@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 
 import numpy as np
@@ -17,8 +16,6 @@ from server.models.sketch.model import Sketch
 from server.models.sketch.reading.request import brief_for
 
 RATE = 48_000
-#: CONTINUO_SOAK=1 runs the long tables.
-SOAK = os.environ.get("CONTINUO_SOAK") == "1"
 
 SKETCH = Sketch("sketch", ModelOptions())
 

@@ -16,13 +16,13 @@ from server.models.sketch.genres import GENRES
 from tests.models.sketch.pieces import (
     RATE,
     SKETCH,
-    SOAK,
     as_int16,
     chunks_of,
     request_for,
     score_of,
     sound_of,
 )
+from tests.soak import SOAK
 
 DURATIONS = range(1, 301) if SOAK else (1, 2, 3, 5, 8, 13, 31)
 

@@ -15,12 +15,12 @@ from server.models.sketch.mixing.mixer import rendered
 from server.models.sketch.reading.request import brief_for
 from tests.models.sketch.pieces import (
     RATE,
-    SOAK,
     chunks_of,
     request_for,
     score_of,
     sound_of,
 )
+from tests.soak import SOAK
 
 pytest.importorskip("librosa", reason="librosa (numba) is not to be had on every Python")
 pytest.importorskip("pyloudnorm", reason="pyloudnorm measures the loudness")
