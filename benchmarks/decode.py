@@ -26,6 +26,7 @@ from benchmarks.decode_peers import (
     Step,
     StepAt,
     audiocraft_step,
+    filled,
     transformers_step,
 )
 from benchmarks.machine import describe
@@ -35,6 +36,7 @@ from server.models.musicgen.backend import Backend
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
 from server.models.musicgen.cpu.backend import CompiledModel
 from server.models.musicgen.cpu.library import installed
+from server.models.musicgen.cpu.memory import aligned_bytes
 from server.models.musicgen.devices import DTYPES
 from server.models.musicgen.quantized import quantize
 from server.models.musicgen.transformer import LanguageModel
@@ -68,7 +70,8 @@ def sizes_of(size: str) -> LanguageModelConfig:
 
 def ours(size: str, precision: str) -> Backend[Any, Any]:
     """The backend of `precision`, one of `PRECISIONS`; "torch" ones go without the C++."""
-    model = LanguageModel(sizes_of(size)).requires_grad_(False)
+    made_in = DTYPES["fp32" if precision.endswith("fp32") else "bf16"]
+    model = filled(made_in, lambda: LanguageModel(sizes_of(size))).requires_grad_(False)
     kind, _, format_in_torch = precision.partition(" ")
     if kind != "torch":
         return CompiledModel(model, installed(), kind, torch.get_num_threads())  # type: ignore[arg-type]
@@ -109,7 +112,7 @@ def weights_read(config: LanguageModelConfig, name: str) -> int:
 
 
 def bandwidth(block: Tensor) -> float:
-    """Bytes a second that all threads read."""
+    """Bytes a second that all threads read, from memory such as the C++ has its weights in."""
     start = time.perf_counter()
     block.sum()
     return block.nbytes / (time.perf_counter() - start)
@@ -118,7 +121,7 @@ def bandwidth(block: Tensor) -> float:
 def race(contenders: Sequence[Contender], num_rounds: int) -> float:
     """Fill in everybody's seconds a step, round by round; the median bandwidth. A round before the
     first is not counted."""
-    block = torch.ones(BANDWIDTH_BYTES // 4)
+    block = torch.from_numpy(aligned_bytes(BANDWIDTH_BYTES)).view(torch.float32).fill_(1)
     read = []
     for index in range(num_rounds + 1):
         for contender in contenders:

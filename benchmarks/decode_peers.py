@@ -7,9 +7,10 @@ from there; what is remembered of the positions before is noise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from benchmarks.random_musicgen import CARD, SHAPES, config_of
 
@@ -17,13 +18,14 @@ NUM_TEXT_TOKENS = 12
 ROWS = 2
 Step = Callable[[int], object]
 StepAt = Callable[[int], Step]
+M = TypeVar("M", bound=nn.Module)
 
 
 def transformers_step(size: str, dtype: torch.dtype) -> StepAt:
     """As `generate` steps, with a cache that grows."""
     from transformers import DynamicCache, EncoderDecoderCache, MusicgenForCausalLM
 
-    model = MusicgenForCausalLM(config_of(size).decoder).to(dtype).eval()
+    model = filled(dtype, lambda: MusicgenForCausalLM(config_of(size).decoder)).to(dtype).eval()
     config = model.config
     tokens = torch.randint(CARD, (ROWS * config.num_codebooks, 1))
     states = torch.randn(ROWS, NUM_TEXT_TOKENS, config.hidden_size, dtype=dtype)
@@ -39,6 +41,16 @@ def transformers_step(size: str, dtype: torch.dtype) -> StepAt:
         )
 
     return step_at
+
+
+def filled(dtype: torch.dtype, make: Callable[[], M]) -> M:
+    """What `make` makes, its weights in `dtype` from the first: the large ones fit no other way."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return make()
+    finally:
+        torch.set_default_dtype(usual)
 
 
 def audiocraft_step(size: str) -> StepAt:

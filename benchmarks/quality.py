@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,19 +40,19 @@ PROMPTS = (
     "solo cello, slow, in a church",
     "drum and bass",
 )
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+PRECISIONS: tuple[Precision, ...] = ("bf16", "int8")
 FFT_SAMPLES, HOP_SAMPLES, NUM_MELS = 1024, 320, 80
 SILENCE = 1e-10
 
 
 @dataclass
 class Reading:
-    """One prompt as one format reads it: guided scores [S, K, card], columns drawn from them
-    [S, K], and the sound of these [channels, n]."""
+    """All prompts as one format reads them: guided scores [B, S, K, card], columns drawn from them
+    [B, S, K], and the sound of these, [channels, n] each."""
 
     scores: Tensor
     drawn: Tensor
-    sound: Tensor
+    sounds: list[Tensor]
 
 
 class Reader:
@@ -67,26 +68,43 @@ class Reader:
         self._encoder = checkpoint.text_encoder
         self._encoder.model.to(CPU, dtype)
 
-    def read(self, wish: Wish, columns: Tensor | None) -> Reading:
-        """`columns` are what was drawn before, [S, K]; None: its own."""
+    def read(self, wishes: Several[Wish], columns: Tensor | None = None) -> Reading:
+        """`wishes`, all of one length, together. `columns` are what was drawn before, [B, S, K];
+        None: their own."""
         config = self.config.language_model
-        states = self._encoder.encode(wish.prompt)
-        text = None if states is None else self._backend.remember_text(states)
-        memory = self._backend.reserve(wish.num_positions(config.max_delay))
-        settings = Settings.of([wish.sampling], [wish.guidance], config.codebook_size, CPU)
-        read, heard = Sequence(wish, config), Sequence(wish, config)
+        texts = [self._remembered(wish.prompt) for wish in wishes]
+        memories = [self._backend.reserve(wish.num_positions(config.max_delay)) for wish in wishes]
+        settings = Settings.of(
+            [wish.sampling for wish in wishes],
+            [wish.guidance for wish in wishes],
+            config.codebook_size,
+            CPU,
+        )
+        read, heard = ([Sequence(wish, config) for wish in wishes] for _ in range(2))
         scores, drawn = [], []
-        while not read.finished:
-            newest = read.window.newest[None]
-            pair = self._backend.decode_step(newest, [read.position], [memory], [text])
-            guided = guide(pair, settings.guidance)
-            scores.append(guided[0])
-            drawn.append(draw(guided, settings, read.clocks[None])[0])
-            read.put(drawn[-1] if columns is None else columns[len(drawn) - 1])
-            heard.put(drawn[-1])
-        frames = heard.frames(0, heard.num_complete_frames)
-        sound = self._codec.decode(frames, self.config.channels).float()
-        return Reading(torch.stack(scores), torch.stack(drawn), sound)
+        while not read[0].finished:
+            newest = torch.stack([each.window.newest for each in read])
+            pairs = self._backend.decode_step(
+                newest, [each.position for each in read], memories, texts
+            )
+            scores.append(guide(pairs, settings.guidance))
+            drawn.append(draw(scores[-1], settings, torch.stack([each.clocks for each in read])))
+            put(read, drawn[-1] if columns is None else columns[:, len(drawn) - 1])
+            put(heard, drawn[-1])
+        return Reading(torch.stack(scores, 1), torch.stack(drawn, 1), list(map(self._sound, heard)))
+
+    def _remembered(self, prompt: str) -> Any:
+        states = self._encoder.encode(prompt)
+        return None if states is None else self._backend.remember_text(states)
+
+    def _sound(self, sequence: Sequence) -> Tensor:
+        frames = sequence.frames(0, sequence.num_complete_frames)
+        return self._codec.decode(frames, self.config.channels).float()
+
+
+def put(sequences: Several[Sequence], columns: Tensor) -> None:
+    for sequence, column in zip(sequences, columns, strict=True):
+        sequence.put(column)
 
 
 def wishes(reader: Reader, num_seconds: int, first_seed: int) -> list[Wish]:
@@ -114,16 +132,14 @@ def log_mel(sound: Tensor, sample_rate: int) -> np.ndarray:
     )
 
 
-def compared(found: Several[Reading], expected: Several[Reading], sample_rate: int) -> list[str]:
-    pairs = list(zip(found, expected, strict=True))
-    error = mean(float((f.scores - e.scores).norm() / e.scores.norm()) for f, e in pairs)
-    best = mean(
-        float((f.scores.argmax(-1) == e.scores.argmax(-1)).float().mean()) for f, e in pairs
-    )
-    same = mean(float((f.drawn == e.drawn).float().mean()) for f, e in pairs)
+def compared(found: Reading, expected: Reading, sample_rate: int) -> list[str]:
+    errors = (found.scores - expected.scores).flatten(1).norm(dim=1)
+    error = (errors / expected.scores.flatten(1).norm(dim=1)).mean()
+    best = (found.scores.argmax(-1) == expected.scores.argmax(-1)).float().mean()
+    same = (found.drawn == expected.drawn).float().mean()
     far = mean(
-        float(np.abs(log_mel(f.sound, sample_rate) - log_mel(e.sound, sample_rate)).mean())
-        for f, e in pairs
+        float(np.abs(log_mel(f, sample_rate) - log_mel(e, sample_rate)).mean())
+        for f, e in zip(found.sounds, expected.sounds, strict=True)
     )
     return [f"{error:.4f}", f"{100 * best:.1f} %", f"{100 * same:.1f} %", f"{far:.2f} dB"]
 
@@ -143,13 +159,12 @@ def main() -> None:
 
     reader = Reader(folder, places, "fp32")
     rate = reader.config.codec.sample_rate
-    expected = [reader.read(wish, None) for wish in wishes(reader, arguments.seconds, 0)]
-    others = [reader.read(wish, None) for wish in wishes(reader, arguments.seconds, 100)]
+    asked = wishes(reader, arguments.seconds, 0)
+    expected = reader.read(asked)
+    others = reader.read(wishes(reader, arguments.seconds, 100))
     rows = [["fp32, other seeds", *compared(others, expected, rate)]]
     for precision in PRECISIONS:
-        reader = Reader(folder, places, precision)
-        asked = wishes(reader, arguments.seconds, 0)
-        found = [reader.read(w, e.drawn) for w, e in zip(asked, expected, strict=True)]
+        found = Reader(folder, places, precision).read(asked, expected.drawn)
         rows.append([precision, *compared(found, expected, rate)])
     header = ["", "error of scores", "same best token", "same token drawn", "log-mel distance"]
     title = f"{arguments.model}{random}, {len(PROMPTS)} prompts of {arguments.seconds} s"

@@ -27,6 +27,7 @@ from server.models.base import (
 from server.models.memory import in_words, may_have_gpu
 from server.models.multiband_weights import find_weights, num_bytes
 from server.models.musicgen.capacity import default_slots
+from server.models.musicgen.cpu.library import is_usable
 from server.models.musicgen.engine import Engine, Words
 from server.models.musicgen.footprint import Footprint, judge, widths_of
 from server.models.musicgen.hearing import Heard, hear, unheard_opening
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
 
 NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub", "yaml")
 INSTALL = 'Run: pip install -e ".[musicgen]", then start the server again'
-#: How long torch's threads look for more work before they sleep. The default, milliseconds, takes
-#: the cores from the decode step's own threads; libgomp reads it when torch is imported.
+#: How long torch's threads look for more work before they sleep: 30 µs beside the decode step's own
+#: threads, whose cores they would else keep for milliseconds. Where torch computes the steps too,
+#: until its next operation. libgomp reads it when torch is imported.
 SPINS = "1000"
+SPINS_ALONE = "5000"
 
 
 class MusicGen(Model):
@@ -196,7 +199,7 @@ class MusicGen(Model):
     def _build(self) -> Runner:
         """On the engine's thread."""
         self._report("importing torch")
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS if is_usable() else SPINS_ALONE)
         from server.models.musicgen.build import build
 
         diffusion_bytes = self._diffusion_bytes()

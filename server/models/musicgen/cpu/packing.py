@@ -68,6 +68,12 @@ def packed(numbers: Tensor) -> Tensor:
     return _in_blocks(numbers, 0, numbers.dtype)
 
 
+def by_head(weight: Tensor) -> Tensor:
+    """All queries, all keys and all values, [3D, D] → those of the first head, of the second …"""
+    heads = weight.unflatten(0, (3, -1, HEAD_DIM)).transpose(0, 1)  # [H, 3, 64, D]
+    return heads.flatten(0, 2)
+
+
 def _in_blocks(numbers: Tensor, zero: int, at_once: torch.dtype) -> Tensor:
     beyond = (0, -numbers.shape[1] % BLOCK, 0, -numbers.shape[0] % BLOCK)
     whole = (pad(numbers, beyond, value=zero) if any(beyond) else numbers).view(at_once)
@@ -117,7 +123,7 @@ class PackedModel:
     def _layer(self, layer: Layer) -> CLayer:
         packed_layer = CLayer(
             norm1=self._norm(layer.norm1),
-            query_key_value=self._linear(layer.self_attention.qkv.weight),
+            query_key_value=self._linear(by_head(layer.self_attention.qkv.weight)),
             out=self._linear(layer.self_attention.out.weight),
             norm2=self._norm(layer.norm2),
             feed_in=self._linear(layer.linear1.weight),

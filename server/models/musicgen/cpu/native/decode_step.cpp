@@ -128,9 +128,9 @@ class DecodeStep::Member {
     const int64_t num_heads = model_.num_heads;
     for_share(num_heads, [&](int64_t head) {
       const Linear& linear = layer.query_key_value;
-      const float* queries = outputs_of(linear, head, model_.dim, num_rows, 0);
-      const float* keys = outputs_of(linear, num_heads + head, model_.dim, num_rows, 1);
-      const float* values = outputs_of(linear, 2 * num_heads + head, model_.dim, num_rows, 2);
+      const float* queries = outputs_of(linear, 3 * head, model_.dim, num_rows, 0);
+      const float* keys = outputs_of(linear, 3 * head + 1, model_.dim, num_rows, 1);
+      const float* values = outputs_of(linear, 3 * head + 2, model_.dim, num_rows, 2);
       const auto memory_of = [&](int64_t row) {
         const int64_t memory_row = layer_index * kRowsPerColumn + row % kRowsPerColumn;
         return head_of(call.column_of(row).memory, memory_row * num_heads + head);

@@ -20,7 +20,7 @@ struct Norm {
 // being zeros.
 struct Layer {
   Norm norm1;
-  Linear query_key_value;  // dim → 3 dim
+  Linear query_key_value;  // dim → 3 dim: of each head its query, key and value, one stream
   Linear out;              // dim → dim
   Norm norm_cross;
   Linear text_query;      // dim → dim
