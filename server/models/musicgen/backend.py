@@ -8,13 +8,15 @@ begins with the prefix, if the model has one, and goes on with the columns of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from server.models.base import Resources
     from server.models.musicgen.checkpoint.config import LanguageModelConfig
+    from server.models.musicgen.sampling import Settings
 
 
 class Memory(Protocol):
@@ -36,6 +38,10 @@ class Backend(Protocol[M, T]):
     """
 
     config: LanguageModelConfig
+    #: Memory is reserved for so many positions at a time, a text's too.
+    page_positions: int
+    #: To read fewer columns ahead takes no less time.
+    least_columns: int
 
     @property
     def weights_bytes(self) -> int: ...
@@ -48,6 +54,13 @@ class Backend(Protocol[M, T]):
     @property
     def bytes_per_text_token(self) -> int:
         """What a token of a text takes: keys and values of cross-attention, all layers."""
+        ...
+
+    def set_aside(self, capacity: Resources, most_positions: int) -> None:
+        """Get ready for what `capacity` lets in, each request of up to `most_positions`.
+
+        Called before the first `reserve`; again, with nothing reserved, where that has changed.
+        """
         ...
 
     def reserve(self, num_positions: int) -> M:
@@ -89,5 +102,21 @@ class Backend(Protocol[M, T]):
 
         Returns the scores of the next tokens, [B, 2, K, card] float32, row 0 with the text and row
         1 without; the same, but for rounding, where the text is None.
+        """
+        ...
+
+    def begin_step(
+        self,
+        tokens: Tensor,
+        positions: Sequence[int],
+        memories: Sequence[M],
+        texts: Sequence[T | None],
+        settings: Settings,
+        clocks: Sequence[Tensor],
+    ) -> Callable[[], Tensor]:
+        """A `decode_step` whose scores become tokens at once, as `sampling.draw` draws them by
+        `settings` and `clocks`, [K, card] for each sequence.
+
+        What it returns waits for the tokens, [B, K] on the CPU; it is called before anything else.
         """
         ...

@@ -21,6 +21,7 @@ from server.models.musicgen.checkpoint.config import MusicGenConfig
 from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.cpu.backend import CompiledModel
 from server.models.musicgen.cpu.library import CannotRun, installed
+from server.models.musicgen.cuda.backend import RecordedModel
 from server.models.musicgen.devices import (
     DTYPES,
     Precision,
@@ -52,7 +53,7 @@ def build(name: str, options: ModelOptions, granted_bytes: int | None, report: R
         runner = Runner(checkpoint, backend, device, beside, options.first_audio_seconds)
         report("warming up")
         runner.warm_up(_short_wish(runner.config))
-        runner.capacity = _capacity(runner, device, options.max_batch, granted_bytes)
+        runner.make_room(_capacity(runner, device, options.max_batch, granted_bytes))
     except WrongCheckpoint as error:
         raise _unusable(error.name or name, error, own=name in options.checkpoints) from error
     except OSError as error:
@@ -90,9 +91,9 @@ def backend_for(
             logger.info("The C++ decode step is not used: {}", error)
     if precision == "int8":
         quantize(model)
-    else:
-        model.place(device, DTYPES[precision])
-    return model
+        return model
+    model.place(device, DTYPES[precision])
+    return RecordedModel(model) if device.type == "cuda" else model
 
 
 def _capacity(

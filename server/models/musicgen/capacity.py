@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 #: Requests at once where MAX_BATCH does not say.
 DEFAULT_SLOTS = 4
 DEFAULT_SLOTS_ON_CUDA = 32
+#: What is remembered on a GPU lies in pages of so many positions.
+PAGE_POSITIONS = 32
 #: Left for what comes and goes beside keys and values: a long text being read, the codec at work.
 WORKING_BYTES = 2**30
 
@@ -20,6 +22,11 @@ WORKING_BYTES = 2**30
 def default_slots(on_cuda: bool, max_batch: int | None) -> int:
     """Requests at once: MAX_BATCH, if it is set."""
     return max_batch or (DEFAULT_SLOTS_ON_CUDA if on_cuda else DEFAULT_SLOTS)
+
+
+def whole_pages(num_positions: int, page_positions: int = PAGE_POSITIONS) -> int:
+    """`num_positions`, rounded up to pages."""
+    return -(-num_positions // page_positions) * page_positions
 
 
 def measure(device: torch.device, num_slots: int, most_bytes: int) -> Resources:

@@ -110,6 +110,7 @@ class Engine:
     def _live(self) -> None:
         try:
             self._runner = self._build()
+            self._reading_pace = ReadingPace(self._runner.least_columns)
             self._runner.news.tell = self._wake
             self._scheduler = Scheduler(self._runner.capacity)
             self._on_capacity(self._scheduler.capacity)

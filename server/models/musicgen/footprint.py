@@ -10,6 +10,7 @@ from pathlib import Path
 
 from server.models.base import ModelOptions
 from server.models.memory import may_have_gpu
+from server.models.musicgen.capacity import whole_pages
 from server.models.musicgen.cpu.instructions import has_bf16
 from server.models.musicgen.cpu.library import is_usable
 from server.models.musicgen.variants import VARIANTS, Variant
@@ -50,9 +51,9 @@ class Footprint:
     prefix_dim: int = 0
 
     def num_bytes(self, widths: Widths, num_slots: int) -> int:
-        """With `num_slots` windows of keys and values."""
+        """With `num_slots` windows of keys and values, in whole pages."""
         positions = WINDOW_POSITIONS + (PREFIX_POSITIONS if self.prefix_dim else 0)
-        remembered = num_slots * positions * self.per_position
+        remembered = num_slots * whole_pages(positions) * self.per_position
         return 4 * self.others + round(
             widths.products * self.products
             + widths.companions * self.companions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,27 @@ ROWS = 2
 def bytes_per_position(config: LanguageModelConfig, dtype: torch.dtype) -> int:
     """Of keys and values, in both rows and all layers."""
     return 2 * ROWS * config.num_layers * config.dim * dtype.itemsize
+
+
+class LooksBack(Protocol):
+    """Keys and values of one sequence."""
+
+    def attend(
+        self, layer: int, start: int, queries: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        """Remember S more positions from `start` on, and look at all up to one's own.
+
+        All arguments and the result are [2, H, S, head_dim].
+        """
+        ...
+
+
+class LookedAt(Protocol):
+    """Keys and values of one text."""
+
+    def attend(self, layer: int, queries: Tensor) -> Tensor:
+        """`queries` [1, H, S, head_dim] → what was seen of the text, the same."""
+        ...
 
 
 class KVMemory:
@@ -42,18 +64,11 @@ class KVMemory:
     def attend(
         self, layer: int, start: int, queries: Tensor, keys: Tensor, values: Tensor
     ) -> Tensor:
-        """Remember S more positions from `start` on, and look at all up to one's own.
-
-        All arguments and the result are [2, H, S, head_dim].
-        """
-        num_new = queries.shape[2]
-        stop = start + num_new
+        stop = start + queries.shape[2]
         own_keys, own_values = self._keys[layer], self._values[layer]
         own_keys[:, :, start:stop] = keys
         own_values[:, :, start:stop] = values
-        mask = _causal_mask(start, num_new, queries.device) if num_new > 1 else None
-        seen_keys, seen_values = own_keys[:, :, :stop], own_values[:, :, :stop]
-        return scaled_dot_product_attention(queries, seen_keys, seen_values, mask)
+        return look_back(queries, own_keys[:, :, :stop], own_values[:, :, :stop])
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,6 @@ class TextMemory:
         return self.keys.nbytes + self.values.nbytes
 
     def attend(self, layer: int, queries: Tensor) -> Tensor:
-        """`queries` [1, H, S, head_dim] → what was seen of the text, the same."""
         keys, values = self.keys[layer, None], self.values[layer, None]
         return scaled_dot_product_attention(queries, keys, values)
 
@@ -84,7 +98,9 @@ class TextVectors:
         return self.vectors.nbytes
 
 
-def _causal_mask(start: int, num_new: int, device: torch.device) -> Tensor:
-    """True where a new position may look: [S, start + S]."""
-    everything = torch.ones(num_new, start + num_new, dtype=torch.bool, device=device)
-    return everything.tril(start)
+def look_back(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The newest S positions look at all of [2, H, N, head_dim] up to their own."""
+    num_new, num_seen = queries.shape[2], keys.shape[2]
+    everything = torch.ones(num_new, num_seen, dtype=torch.bool, device=queries.device)
+    mask = everything.tril(num_seen - num_new) if num_new > 1 else None
+    return scaled_dot_product_attention(queries, keys, values, mask)

@@ -17,8 +17,8 @@ class ReadingPace:
     A piece should take as long as a decode step does: then who is playing waits for two.
     """
 
-    def __init__(self) -> None:
-        self.num_columns = LEAST_COLUMNS
+    def __init__(self, least_columns: int = LEAST_COLUMNS) -> None:
+        self.num_columns = self._least_columns = least_columns
         self._step_seconds: float | None = None
 
     def stepped(self, seconds: float) -> None:
@@ -32,6 +32,6 @@ class ReadingPace:
             return
         if seconds > self._step_seconds:
             fewer = int(num_columns * max(0.5, self._step_seconds / seconds))
-            self.num_columns = max(LEAST_COLUMNS, min(self.num_columns, fewer))
+            self.num_columns = max(self._least_columns, min(self.num_columns, fewer))
         elif num_columns == self.num_columns:
             self.num_columns = min(MOST_COLUMNS, int(num_columns * GROWTH))

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from server.models.base import NO_RESOURCES
+from server.models.base import NO_RESOURCES, Resources
 from server.models.musicgen.backend import Backend, Memory
+from server.models.musicgen.capacity import whole_pages
 from server.models.musicgen.checkpoint.loading import Checkpoint
 from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.listener import Listener
-from server.models.musicgen.sampling import Settings, draw, guide
+from server.models.musicgen.sampling import Settings
 from server.models.musicgen.sequence import Sequence
 from server.models.musicgen.sound import LONGEST_CHUNK_SECONDS, Beat, Sound
 from server.models.musicgen.studio import Studio, decode
@@ -112,20 +113,28 @@ class Runner:
 
     def most_bytes(self, num_requests: int) -> int:
         """The most that so many requests can use, one of them with the longest text."""
-        model, per_position = self.config.language_model, self._backend.bytes_per_position
-        window = model.num_prefix(0) + self.config.window_frames + model.max_delay
-        longest_text = model.num_prefix(MAX_TEXT_TOKENS) - model.num_prefix(0)
-        positions = num_requests * window + longest_text
-        return positions * per_position + self._texts.largest_bytes
+        usual, longest = self._window_positions(0), self._window_positions(MAX_TEXT_TOKENS)
+        windows = (num_requests - 1) * self._bytes_of(usual) + self._bytes_of(longest)
+        return windows + self._texts.largest_bytes
 
     def num_bytes(self, wish: Wish) -> int:
         """The memory that `wish` will take. For any thread. Raises `TooLarge`."""
-        return self._num_positions(wish) * self._backend.bytes_per_position + self._texts.num_bytes(
-            wish.prompt
-        )
+        return self._bytes_of(self._num_positions(wish)) + self._texts.num_bytes(wish.prompt)
+
+    @property
+    def least_columns(self) -> int:
+        """To read fewer ahead takes no less time."""
+        return self._backend.least_columns
+
+    def make_room(self, capacity: Resources) -> None:
+        """Get ready for as many requests as `capacity` lets in."""
+        self.forget()
+        self._backend.set_aside(capacity, self._window_positions(MAX_TEXT_TOKENS))
+        self.capacity = capacity
 
     def warm_up(self, wish: Wish) -> None:
         """Make `wish` with nobody listening: what is set up on first use is set up then."""
+        self.make_room(Resources(1, self.num_bytes(wish)))
         performance = self.begin(wish)
         performance.join()
         while not performance.sequence.finished:
@@ -174,15 +183,17 @@ class Runner:
     def decode_step(self, performances: Several[Performance]) -> int:
         """One step of all of them at once; returns the tokens drawn."""
         sequences = [each.sequence for each in performances]
-        logits = self._backend.decode_step(
+        wait_for_tokens = self._backend.begin_step(
             torch.stack([sequence.window.newest for sequence in sequences]),
             [sequence.position for sequence in sequences],
             [each.memory for each in performances],
             [each.text for each in performances],
+            self._settings_of(sequences),
+            [sequence.clocks for sequence in sequences],
         )
-        settings = self._settings_of(sequences, logits.device)
-        clocks = torch.stack([sequence.clocks for sequence in sequences]).to(logits.device)
-        drawn = draw(guide(logits, settings.guidance), settings, clocks).cpu()
+        for sequence in sequences:
+            sequence.draw_ahead()
+        drawn = wait_for_tokens()
         for sequence, tokens in zip(sequences, drawn, strict=True):
             sequence.put(tokens)
         self._beat.now += 1
@@ -212,7 +223,16 @@ class Runner:
         self.listener.close()
         self.studio.close()
 
-    def _settings_of(self, sequences: list[Sequence], device: torch.device) -> Settings:
+    def _window_positions(self, num_text_tokens: int) -> int:
+        """Of the longest window, with so long a text before it in models that have it there."""
+        model = self.config.language_model
+        return model.num_prefix(num_text_tokens) + self.config.window_frames + model.max_delay
+
+    def _bytes_of(self, num_positions: int) -> int:
+        pages = whole_pages(num_positions, self._backend.page_positions)
+        return pages * self._backend.bytes_per_position
+
+    def _settings_of(self, sequences: list[Sequence]) -> Settings:
         """Made anew only when the batch has changed."""
         if self._settings is None or self._batch != sequences:
             wishes = [sequence.wish for sequence in sequences]
@@ -221,6 +241,6 @@ class Runner:
                 [wish.sampling for wish in wishes],
                 [wish.guidance for wish in wishes],
                 self.config.language_model.codebook_size,
-                device,
+                self._device,
             )
         return self._settings

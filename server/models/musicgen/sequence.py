@@ -23,7 +23,7 @@ class Sequence:
         self.wish = wish
         self._num_prefix = num_prefix
         self._generator = torch.Generator().manual_seed(wish.seed)
-        self._clocks: Tensor | None = None
+        self._clocks: list[Tensor] = []
         self._config = config
         self._windows = list(wish.windows())
         self._num_steps = wish.num_steps(config.max_delay)
@@ -63,9 +63,9 @@ class Sequence:
     @property
     def clocks(self) -> Tensor:
         """The chance of the next step, [K, card]; the same until the step is done."""
-        if self._clocks is None:
-            self._clocks = self._draw_clocks()
-        return self._clocks
+        if not self._clocks:
+            self.draw_ahead()
+        return self._clocks[0]
 
     @property
     def finished(self) -> bool:
@@ -82,6 +82,10 @@ class Sequence:
         own = self.window.num_complete_frames - self._num_known
         return self._earlier.shape[1] + max(0, own)
 
+    def draw_ahead(self) -> None:
+        """Draw the chance of one more step: there is time while a step is being computed."""
+        self._clocks.append(self._draw_clocks())
+
     def remember(self, num_positions: int) -> None:
         """The model has read so many more positions ahead."""
         self._num_remembered += num_positions
@@ -90,7 +94,7 @@ class Sequence:
         """Take the tokens [K] of a decode step, which has read the newest column."""
         self.window.put(tokens)
         self.remember(1)
-        self._clocks = None
+        self._clocks = self._clocks[1:]
         self._num_steps_done += 1
         if self.window.full and self._index + 1 < len(self._windows):
             self._earlier = self.frames(0, self.num_complete_frames)

@@ -10,6 +10,7 @@ import torch
 
 from server.events import Samples
 from server.models.musicgen.codec.model import Codec
+from server.models.musicgen.cuda.lanes import take_a_stream
 from server.models.musicgen.sound import Piece, Sound
 
 R = TypeVar("R")
@@ -54,7 +55,10 @@ class Studio:
     def __init__(self, codec: Codec, own_thread: bool, on_made: Callable[[], None]) -> None:
         self._codec = codec
         self._on_made = on_made
-        self._executor = ThreadPoolExecutor(1, "codec") if own_thread else InTurn()
+        device = codec.quantizer.codebooks.device
+        self._executor = (
+            ThreadPoolExecutor(1, "codec", take_a_stream, (device,)) if own_thread else InTurn()
+        )
         self._takes: list[Take] = []
 
     def take(self, pieces: Iterable[Piece]) -> None:

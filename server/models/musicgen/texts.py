@@ -13,6 +13,8 @@ from weakref import WeakValueDictionary
 import torch
 
 from server.models.musicgen.backend import Backend, Memory
+from server.models.musicgen.capacity import whole_pages
+from server.models.musicgen.cuda.lanes import take_a_stream
 from server.models.musicgen.text_encoder import TextEncoder
 from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
@@ -26,7 +28,7 @@ class Texts:
     def __init__(self, encoder: TextEncoder, backend: Backend[Any, Any]) -> None:
         self._encoder = encoder
         self._backend = backend
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
+        self._thread = ThreadPoolExecutor(1, "texts", take_a_stream, (encoder.model.device,))
         self._in_use: WeakValueDictionary[str, Text] = WeakValueDictionary()
 
     @property
@@ -37,11 +39,11 @@ class Texts:
     @property
     def largest_bytes(self) -> int:
         """The most that a prompt can take."""
-        return MAX_TEXT_TOKENS * self._backend.bytes_per_text_token
+        return self._bytes_of(MAX_TEXT_TOKENS)
 
     def num_bytes(self, prompt: str) -> int:
         """What `prompt` will take. Raises `TooLarge` if it can never be read."""
-        return self.num_tokens(prompt) * self._backend.bytes_per_text_token
+        return self._bytes_of(self.num_tokens(prompt))
 
     def num_tokens(self, prompt: str) -> int:
         """Raises `TooLarge` if it can never be read."""
@@ -53,6 +55,10 @@ class Texts:
         if text is None or (text.done() and text.exception() is not None):
             text = self._in_use[prompt] = self._thread.submit(self._read, prompt)
         return text
+
+    def _bytes_of(self, num_tokens: int) -> int:
+        pages = whole_pages(num_tokens, self._backend.page_positions)
+        return pages * self._backend.bytes_per_text_token
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

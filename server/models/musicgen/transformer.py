@@ -24,9 +24,12 @@ from torch.nn.functional import gelu, layer_norm, one_hot
 
 from server.models.musicgen import chroma
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
+from server.models.musicgen.eager import Eager
 from server.models.musicgen.kv_cache import (
     ROWS,
     KVMemory,
+    LookedAt,
+    LooksBack,
     TextMemory,
     TextVectors,
     bytes_per_position,
@@ -35,6 +38,8 @@ from server.models.musicgen.kv_cache import (
 LONGEST_PERIOD = 10_000
 #: What a model makes of a text: something to look at, or vectors before the tokens.
 Text: TypeAlias = TextMemory | TextVectors
+#: The same, wherever its memory lies.
+ReadText: TypeAlias = LookedAt | TextVectors
 
 
 class Attention(nn.Module):
@@ -71,7 +76,7 @@ class Layer(nn.Module):
         self.linear2 = nn.Linear(ffn_dim, dim, bias=False)
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(nn.Module, Eager):
     """The model in torch: a `Backend` for every device and number format."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
@@ -99,7 +104,7 @@ class LanguageModel(nn.Module):
         return self.embeddings.weight.device
 
     @property
-    def _typed_layers(self) -> list[Layer]:
+    def typed_layers(self) -> list[Layer]:
         return cast("list[Layer]", list(self.layers))
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -134,14 +139,14 @@ class LanguageModel(nn.Module):
             return TextVectors(vectors)
         text = vectors.to(self.dtype)[None]  # [1, T, D]
         keys, values = [], []
-        for layer in self._typed_layers:
+        for layer in self.typed_layers:
             key, value = layer.cross_attention.key_value(text).chunk(2, dim=-1)
             keys.append(self._by_head(key)[0])
             values.append(self._by_head(value)[0])
         return TextMemory(torch.stack(keys), torch.stack(values))
 
     @torch.inference_mode()
-    def prefix(self, melody: Tensor | None, text: Text | None) -> Tensor:
+    def prefix(self, melody: Tensor | None, text: ReadText | None) -> Tensor:
         num_moments, dim = self.config.melody_frames, self.config.dim
         if not num_moments:
             return torch.empty(ROWS, 0, dim, device=self.device)
@@ -155,12 +160,12 @@ class LanguageModel(nn.Module):
         return torch.zeros(num_tokens, self.config.dim, device=self.device)
 
     @torch.inference_mode()
-    def read_prefix(self, vectors: Tensor, start: int, memory: KVMemory) -> None:
-        x = vectors + self._sinusoids([start], vectors.shape[1])
+    def read_prefix(self, vectors: Tensor, start: int, memory: LooksBack) -> None:
+        x = vectors + self.sinusoids([start], vectors.shape[1])
         self._through_layers(x, [start], [memory], [None])
 
     @torch.inference_mode()
-    def extend(self, tokens: Tensor, start: int, memory: KVMemory, text: Text | None) -> None:
+    def extend(self, tokens: Tensor, start: int, memory: LooksBack, text: ReadText | None) -> None:
         self.states(tokens[None], [start], [memory], [text])
 
     @torch.inference_mode()
@@ -168,8 +173,8 @@ class LanguageModel(nn.Module):
         self,
         tokens: Tensor,
         positions: Sequence[int],
-        memories: Sequence[KVMemory],
-        texts: Sequence[Text | None],
+        memories: Sequence[LooksBack],
+        texts: Sequence[ReadText | None],
     ) -> Tensor:
         states = self.states(tokens[:, :, None], positions, memories, texts)
         return self.logits(states[:, 0]).unflatten(0, (-1, ROWS))
@@ -178,29 +183,33 @@ class LanguageModel(nn.Module):
         self,
         tokens: Tensor,
         starts: Sequence[int],
-        memories: Sequence[KVMemory],
-        texts: Sequence[Text | None],
+        memories: Sequence[LooksBack],
+        texts: Sequence[ReadText | None],
     ) -> Tensor:
         """Read S columns of each of B sequences, `tokens` [B, K, S], from `starts` on.
 
         Returns the final states, [2B, S, D] float32; see `logits`.
         """
         tokens = tokens.to(self.device)
-        x = self._embed(tokens) + self._sinusoids(starts, tokens.shape[2])
+        x = self.embed(tokens) + self.sinusoids(starts, tokens.shape[2])
         return self._through_layers(x.repeat_interleave(ROWS, dim=0), starts, memories, texts)
 
     def _through_layers(
         self,
         x: Tensor,
         starts: Sequence[int],
-        memories: Sequence[KVMemory],
-        texts: Sequence[Text | None],
+        memories: Sequence[LooksBack],
+        texts: Sequence[ReadText | None],
     ) -> Tensor:
         """`x` [2B, S, D] is what goes in, the final states are what comes out."""
-        there = [(ROWS * i, text) for i, text in enumerate(texts) if isinstance(text, TextMemory)]
+        there = [
+            (ROWS * i, text)
+            for i, text in enumerate(texts)
+            if text is not None and not isinstance(text, TextVectors)
+        ]
         rows = torch.tensor([row for row, _ in there], device=self.device)
         present = [text for _, text in there]
-        for index, layer in enumerate(self._typed_layers):
+        for index, layer in enumerate(self.typed_layers):
             x = x + self._look_back(index, layer, x, starts, memories)
             if present:
                 seen = torch.zeros_like(x)
@@ -220,7 +229,7 @@ class LanguageModel(nn.Module):
         layer: Layer,
         x: Tensor,
         starts: Sequence[int],
-        memories: Sequence[KVMemory],
+        memories: Sequence[LooksBack],
     ) -> Tensor:
         projected = layer.self_attention.qkv(self._normed(x, layer.norm1))
         queries, keys, values = (
@@ -233,7 +242,7 @@ class LanguageModel(nn.Module):
         return self._out(layer.self_attention, torch.cat(seen))
 
     def _look_at_texts(
-        self, index: int, layer: Layer, x: Tensor, texts: Sequence[TextMemory]
+        self, index: int, layer: Layer, x: Tensor, texts: Sequence[LookedAt]
     ) -> Tensor:
         """`x` [N, S, D]: the rows that have a text."""
         normed = self._normed(x, layer.norm_cross)
@@ -252,13 +261,13 @@ class LanguageModel(nn.Module):
         """[B, S, D] → [B, H, S, head_dim]."""
         return x.unflatten(-1, (self.config.num_heads, -1)).transpose(1, 2)
 
-    def _embed(self, tokens: Tensor) -> Tensor:
+    def embed(self, tokens: Tensor) -> Tensor:
         """[B, K, S] → [B, S, D]: the sum over codebooks, each with a table of its own."""
         num_codebooks, table_rows = self.config.num_codebooks, self.config.codebook_size + 1
         first_rows = torch.arange(num_codebooks, device=tokens.device)[:, None] * table_rows
         return self.embeddings(tokens + first_rows).sum(dim=1)  # type: ignore[no-any-return]
 
-    def _sinusoids(self, starts: Sequence[int], num_columns: int) -> Tensor:
+    def sinusoids(self, starts: Sequence[int], num_columns: int) -> Tensor:
         """Of `num_columns` positions from each of B starts: [B, S, D], cosines, then sines."""
         firsts = torch.tensor(starts, device=self.device)[:, None]
         positions = firsts + torch.arange(num_columns, device=self.device)  # [B, S]

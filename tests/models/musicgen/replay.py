@@ -9,6 +9,7 @@ from collections.abc import Sequence as Several
 
 import torch
 
+from server.models.musicgen.eager import Eager
 from server.models.musicgen.kv_cache import KVMemory
 from server.models.musicgen.runner import Performance, Runner
 from server.models.musicgen.sampling import Settings, draw, guide
@@ -31,6 +32,8 @@ class Tap:
         self.latest = torch.empty(0)
         self.memories: weakref.WeakSet[KVMemory] = weakref.WeakSet()
         self._one_at_a_time = threading.Lock()
+
+    begin_step = Eager.begin_step
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)

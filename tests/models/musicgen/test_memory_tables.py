@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from transformers import T5Config
 
+from server.models.musicgen.capacity import whole_pages
 from server.models.musicgen.checkpoint.config import CodecConfig, LanguageModelConfig
 from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.text_encoder import empty_t5
@@ -60,7 +61,7 @@ class Needs:
         self.position = 2 * 2 * sizes.num_layers * sizes.dim * dtype.itemsize
         self.second = FRAME_RATE * self.position
         num_positions = sizes.num_prefix(0) + 30 * FRAME_RATE + sizes.max_delay
-        self.window = num_positions * self.position
+        self.window = whole_pages(num_positions) * self.position
         self.always = num_bytes(codec) + num_bytes(empty_t5(T5_BASE))
         self.all = self.weights + self.window + self.always
 

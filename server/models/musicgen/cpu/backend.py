@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from server.models.musicgen.cpu.library import CColumn, CMemory, Format, Library
-from server.models.musicgen.cpu.memory import Memory, bytes_of_head
+from server.models.musicgen.cpu.memory import BLOCK_POSITIONS, Memory, bytes_of_head
 from server.models.musicgen.cpu.packing import PackedModel
+from server.models.musicgen.eager import Eager
 from server.models.musicgen.kv_cache import ROWS, TextVectors
 from server.models.musicgen.transformer import LanguageModel
 
@@ -24,13 +25,15 @@ MAX_COLUMNS = 64
 NO_TEXT = CMemory()
 
 
-class CompiledModel:
+class CompiledModel(Eager):
     """`model` computed by `library` on `num_threads` threads: a `Backend`.
 
     Weights and what sequences remember are in `number_format`. What is remembered of texts, which
     is little, is never in int8. Raises `CannotRun` for sizes or instructions that it is not made
     for.
     """
+
+    page_positions = BLOCK_POSITIONS
 
     def __init__(
         self,
