@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Sequence as Several
 
 import torch
@@ -54,13 +55,22 @@ class Tap:
         return self.latest
 
 
+class DrawingTap(Tap):
+    """Of a backend that draws by itself."""
+
+    def begin_step(self, tokens: torch.Tensor, *others: object) -> Callable[[], torch.Tensor]:
+        drawn = self._model.begin_step(tokens, *others)  # type: ignore[arg-type]
+        self.latest = self._model._steps.logits(len(tokens))  # type: ignore[operator, union-attr]
+        return drawn
+
+
 class Recorded(Runner):
     """A runner that keeps the logits of each step of each sequence, [2, K, card]."""
 
     def __init__(self, runner: Runner) -> None:
         self.__dict__.update(runner.__dict__)
         self.model: LanguageModel = runner._backend  # type: ignore[assignment]
-        self.tap = Tap(self.model)
+        self.tap = (Tap if isinstance(self.model, Eager) else DrawingTap)(self.model)
         self._backend = self.tap  # type: ignore[assignment]
         self._texts._backend = self.tap  # type: ignore[assignment]
         self.logits: dict[Sequence, list[torch.Tensor]] = defaultdict(list)

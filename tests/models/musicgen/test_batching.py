@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from server.models.base import NO_RESOURCES, Resources
+from server.models.musicgen.runner import Runner
 from server.models.musicgen.scheduler import Generation
 from server.models.musicgen.wish import Sampling, Wish
 from tests.models.musicgen.diary import Diary
@@ -75,8 +76,11 @@ def test_logits_of_a_batch_are_those_of_each_alone(variant: str) -> None:
 
 
 def test_tokens_of_a_batch_are_those_of_each_alone() -> None:
+    make_all_together(Recorded(runner("mono")))
+
+
+def make_all_together(recorded: Recorded) -> None:
     """All kinds of requests side by side, one joining at each step, reading ahead in pieces."""
-    recorded = Recorded(runner("mono"))
     waiting = [recorded.begin(wish) for wish in VARIED]
     everyone, running = list(waiting), []
     while waiting or running:
@@ -123,12 +127,15 @@ class Comings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.watched = Watched(runner("mono"))
+        self.watched = Watched(self.new_runner())
         cost = self.watched.num_bytes(CHOICES[-1])
         self.watched.capacity = Resources(3, 2 * cost)
         self.engine = start(lambda: self.watched)
         self.engine.ready.result()
         self.asked: list[tuple[Wish, Generation, Diary]] = []
+
+    def new_runner(self) -> Runner:
+        return runner("mono")
 
     @rule(wish=st.sampled_from(CHOICES))
     def come(self, wish: Wish) -> None:
