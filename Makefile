@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 # The tests of MusicGen and DiffRhythm need torch, which may be gigabytes: installed in CI, or by
 # EXTRAS=test,musicgen,phonemes; without it they skip and say so.
 comma := ,
-EXTRAS ?= $(if $(CI),test$(comma)musicgen$(comma)phonemes,test)
+EXTRAS ?= $(if $(CI),test$(comma)musicgen$(comma)phonemes$(comma)kernels,test)
 # Two threads on two cores must not spin for each other; the server sets it itself.
 test test-muq test-audiocraft soak quality: export GOMP_SPINCOUNT ?= 1000
 

@@ -1,0 +1,178 @@
+"""Triton's kernels against plain torch; and that they compile for the GPUs they are for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra musicgen")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from server.models.musicgen.capacity import PAGE_POSITIONS
+from server.models.musicgen.cuda import plain
+from server.models.musicgen.cuda.operations import operations_for
+from tests.models.musicgen.cuda.conftest import REASON
+from tests.models.musicgen.cuda.recorded import recorded_runner
+from tests.models.musicgen.references import CPU, perform, tensor, wish_for
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+ERRORS = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
+
+
+class Layer:
+    """Pages full of random keys and values, and tables that name each page once."""
+
+    def __init__(self, num_rows: int, num_heads: int, head_dim: int, num_pages: int) -> None:
+        shape = (num_rows * num_pages + 1, num_heads, PAGE_POSITIONS, head_dim)
+        self.keys, self.values = (torch.randn(shape, device=DEVICE) for _ in range(2))
+        pages = torch.randperm(num_rows * num_pages) + 1
+        self.tables = pages.view(num_rows, num_pages).to(DEVICE)
+        self.dim = num_heads * head_dim
+
+    def to(self, dtype: torch.dtype) -> Layer:
+        self.keys, self.values = self.keys.to(dtype), self.values.to(dtype)
+        return self
+
+    def copies(self) -> tuple[Tensor, Tensor]:
+        return self.keys.clone(), self.values.clone()
+
+
+def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape, device=DEVICE).to(dtype)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    num_sequences=st.integers(1, 3),
+    num_heads=st.integers(1, 3),
+    head_dim=st.sampled_from((16, 64)),
+    positions=st.lists(st.integers(0, 5 * PAGE_POSITIONS - 1), min_size=3, max_size=3),
+    num_splits=st.sampled_from((1, 2, 3, 8, 16)),
+    dtype=st.sampled_from(tuple(ERRORS)),
+)
+def test_looking_back(
+    kernels: ModuleType,
+    num_sequences: int,
+    num_heads: int,
+    head_dim: int,
+    positions: list[int],
+    num_splits: int,
+    dtype: torch.dtype,
+) -> None:
+    """At every length, in any number of stretches; what is new is kept, and nothing else is."""
+    torch.manual_seed(sum(positions))
+    layer = Layer(2 * num_sequences, num_heads, head_dim, 5).to(dtype)
+    at = torch.tensor(positions[:num_sequences], device=DEVICE)
+    projected = random(2 * num_sequences, 3 * layer.dim, dtype=dtype)
+    keys, values = layer.copies()
+    given = (projected, keys, values, layer.tables, at)
+    found = kernels._attended(*given, num_splits=num_splits, remembers=True)
+    expected_keys, expected_values = layer.copies()
+    expected = plain.look_back(projected, expected_keys, expected_values, layer.tables, at)
+    assert torch.equal(keys, expected_keys)
+    assert torch.equal(values, expected_values)
+    assert (found - expected).abs().max() <= ERRORS[dtype]
+
+
+@pytest.mark.parametrize("position", [0, 1, 31, 32, 63, 64, 65, 96, 127, 128, 159])
+def test_the_borders_of_pages_and_blocks(kernels: ModuleType, position: int) -> None:
+    layer = Layer(2, 2, 64, 5)
+    projected, at = random(2, 3 * layer.dim), torch.tensor([position], device=DEVICE)
+    found = kernels.look_back(projected, *layer.copies(), layer.tables, at)
+    expected = plain.look_back(projected, *layer.copies(), layer.tables, at)
+    assert torch.allclose(found, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("num_heads", "num_splits"), [(16, 16), (24, 10), (32, 8)])
+def test_a_batch_of_one_of_the_published_shapes(
+    kernels: ModuleType, num_heads: int, num_splits: int
+) -> None:
+    """Split as it is there."""
+    layer = Layer(2, num_heads, 64, 3)
+    projected, at = random(2, 3 * layer.dim), torch.tensor([90], device=DEVICE)
+    assert min(kernels.MAX_SPLITS, kernels.NUM_PROGRAMS // (2 * num_heads)) == num_splits
+    found = kernels.look_back(projected, *layer.copies(), layer.tables, at)
+    expected = plain.look_back(projected, *layer.copies(), layer.tables, at)
+    assert torch.allclose(found, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", ERRORS)
+def test_looking_at_texts(kernels: ModuleType, dtype: torch.dtype) -> None:
+    layer = Layer(4, 2, 64, 4).to(dtype)
+    lengths = torch.tensor([0, 1, 40, 128], device=DEVICE)
+    queries = random(4, layer.dim, dtype=dtype)
+    given = (queries, layer.keys, layer.values, layer.tables, lengths)
+    found, expected = kernels.look_at_texts(*given), plain.look_at_texts(*given)
+    assert (found - expected).abs().max() <= ERRORS[dtype]
+    assert not found[0].any()  # who has no text gets exactly nothing
+
+
+def test_what_is_not_there_is_not_looked_at(kernels: ModuleType) -> None:
+    layer = Layer(2, 2, 16, 3)
+    at = torch.tensor([40], device=DEVICE)
+    projected = random(2, 3 * layer.dim)
+    expected = kernels.look_back(projected, *layer.copies(), layer.tables, at)
+    beyond = layer.tables[:, 2]
+    layer.keys[beyond], layer.values[beyond] = float("nan"), float("nan")
+    assert torch.equal(kernels.look_back(projected, *layer.copies(), layer.tables, at), expected)
+
+
+@pytest.mark.parametrize("dtype", ERRORS)
+@pytest.mark.parametrize("dim", [48, 1024, 1536])
+@pytest.mark.parametrize("every", [0, 1, 2])
+def test_adding_and_normalizing(
+    kernels: ModuleType, every: int, dim: int, dtype: torch.dtype
+) -> None:
+    norm = nn.LayerNorm(dim, device=DEVICE).requires_grad_(False)
+    norm.weight.normal_(1, 0.2)
+    norm.bias.normal_(0, 0.2)
+    x, added = random(6, dim), random(6 // every, dim, dtype=dtype) if every else None
+    other = x.clone()
+    found = kernels.add_norm(x, added, norm, dtype)
+    expected = plain.add_norm(other, added, norm, dtype)
+    assert found.dtype == dtype
+    assert torch.equal(x, other)
+    assert (found - expected).abs().max() <= 4 * ERRORS[dtype]
+
+
+@pytest.mark.skipif(DEVICE.type == "cuda", reason="the interpreter computes on a CPU")
+def test_tokens_by_the_kernels_are_the_references(kernels: ModuleType) -> None:
+    wish = wish_for("mono", "sample_topk")
+    tokens = perform(recorded_runner("mono", operations=kernels), wish)
+    assert torch.equal(tokens, tensor("mono", "sample_topk"))
+
+
+@pytest.mark.parametrize(("head_dim", "named"), [(64, "kernels"), (48, "plain")])
+def test_which_operations_are_taken_on_a_gpu(
+    kernels: ModuleType, head_dim: int, named: str
+) -> None:
+    chosen = operations_for(torch.device("cuda"), head_dim)
+    assert chosen.__name__.endswith(named)  # type: ignore[attr-defined]
+    assert operations_for(CPU, head_dim) is plain
+
+
+def test_they_compile_for_gpus_without_one() -> None:
+    """For an A100 and an H100, in every number format; memory is read 16 bytes at a time."""
+    pytest.importorskip("triton", reason=REASON)
+    program = Path(__file__).with_name("compiling.py")
+    made = subprocess.run(
+        [sys.executable, "-W", "ignore", program], capture_output=True, text=True, timeout=110
+    )
+    assert made.returncode == 0, made.stderr
+    compiled = json.loads(made.stdout)
+    assert {(each["name"], each["architecture"]) for each in compiled} == {
+        (name, architecture)
+        for name in ("_attend", "_join", "_add_norm")
+        for architecture in (80, 90)
+    }
+    for each in compiled:
+        assert each["num_bytes"] > 0
+        assert each["name"] != "_attend" or each["wide_loads"] >= 2, each
