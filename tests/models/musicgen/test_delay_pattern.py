@@ -101,6 +101,19 @@ def test_a_sequence_counts_its_steps_to_the_end(num_frames: int) -> None:
     assert ((frames >= 0) & (frames < 8)).all()
 
 
+def test_chances_that_are_drawn_ahead_are_the_same() -> None:
+    """However often a step is tried before it is done."""
+    config = LanguageModelConfig(64, 1, 1, 64, 2, 8, 8, (0, 1))
+    ahead, plain = Sequence(wish(9), config), Sequence(wish(9), config)
+    for step in range(10):
+        expected = plain.clocks
+        for _ in range(1 + step % 3):
+            assert torch.equal(ahead.clocks, expected)
+            ahead.draw_ahead()
+        for sequence in (ahead, plain):
+            sequence.put(torch.tensor([step % 8, 0]))
+
+
 def test_a_stride_as_long_as_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match="stride_frames is 60"):
         Wish("", 100, 60, 60, 1, Sampling(), 3.0)

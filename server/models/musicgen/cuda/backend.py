@@ -40,7 +40,7 @@ class RecordedModel:
     """
 
     page_positions = PAGE_POSITIONS
-    #: To launch a piece takes as long as to compute so much of it.
+    #: A piece is launched operation by operation: a shorter one would not be sooner.
     least_columns = 256
 
     def __init__(
@@ -158,9 +158,11 @@ class RecordedModel:
     def _stepping(self) -> Iterator[None]:
         """What is begun inside belongs to one step."""
         wait_for(self._latest_step)  # it may have been left alone; what it reads is written anew
-        with self._steps_lane.entered():
-            yield
-        self._latest_step = self._steps_lane.mark()
+        try:
+            with self._steps_lane.entered():
+                yield
+        finally:
+            self._latest_step = self._steps_lane.mark()
 
     def _step(
         self,

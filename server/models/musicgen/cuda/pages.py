@@ -76,8 +76,9 @@ class Paged:
         weakref.finalize(self, pool.give_back, pages).atexit = False
         self.num_bytes = num_pages * pool.page_bytes
         #: In the order of positions, [rows, pages], for the host; and for the device.
-        self.table = torch.tensor(pages, dtype=torch.int64).view(num_rows, -1)
-        self.on_device = self.table.to(pool.keys.device)
+        device = pool.keys.device
+        self.table = torch.tensor(pages, pin_memory=device.type == "cuda").view(num_rows, -1)
+        self.on_device = self.table.to(device, non_blocking=True)
 
     def check(self, position: int) -> None:
         """Whatever lies beyond it belongs to somebody else."""

@@ -43,12 +43,12 @@ def _seen(queries: Tensor, keys: Tensor, values: Tensor, tables: Tensor, lengths
     """What `queries` [R, H, head_dim] see of the first `lengths` [R] positions, [R, D]."""
     at = torch.arange(tables.shape[1] * keys.shape[2], device=tables.device)
     there = at < lengths[:, None]  # [R, N]
+    # what was never written may be no number, and even no share of it would be none
     all_keys, all_values = (
-        stored[tables].transpose(1, 2).flatten(2, 3) for stored in (keys, values)
+        stored[tables].transpose(1, 2).flatten(2, 3).where(there[:, None, :, None], 0)
+        for stored in (keys, values)
     )  # [R, H, N, head_dim]
-    # what was never written may be no number, which even no share of would spread
-    all_values = all_values.where(there[:, None, :, None], 0)
-    # who has nothing to look at looks at position 0, in vain
+    # who has nothing to look at looks at a zero
     mask = (there | (at == 0))[:, None, None]
     seen = scaled_dot_product_attention(queries[:, :, None], all_keys, all_values, mask)
-    return seen[:, :, 0].where((lengths > 0)[:, None, None], 0).flatten(1)
+    return seen[:, :, 0].flatten(1)

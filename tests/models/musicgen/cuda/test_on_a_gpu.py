@@ -56,7 +56,6 @@ def made_together(runner: Runner, wishes: list[Wish]) -> list[torch.Tensor]:
             runner.decode_step(stepping)
         there = [each for each in there if not each.sequence.finished]
     sequences = [each.sequence for each in everyone]
-    runner.close()
     return [each.frames(0, each.num_complete_frames) for each in sequences]
 
 
@@ -69,6 +68,8 @@ def test_graphs_are_the_step_itself_token_for_token(precision: Precision) -> Non
     assert all(torch.equal(*pair) for pair in pairs)
     free, everything = num_pages(graphs._backend)  # type: ignore[arg-type]
     assert free == everything
+    graphs.close()
+    eager.close()
 
 
 @pytest.mark.parametrize("operations", [None, plain], ids=["Triton", "torch"])
@@ -89,3 +90,5 @@ def test_who_leaves_while_a_piece_is_read_ahead_disturbs_nobody() -> None:
         del leaving
         wish = replace(OTHERS[number % len(OTHERS)], seed=number)
         assert torch.equal(made_together(among, [wish])[0], made_together(alone, [wish])[0])
+    among.close()
+    alone.close()
