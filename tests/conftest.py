@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from server.models.memory import may_have_gpu
 from tests.live import Live, live
 from tests.postgres import Postgres, postgres
 from tests.soak import SOAK
+
+# Without a GPU Triton interprets its kernels. It looks at this when it is first imported, which
+# many libraries do.
+if not may_have_gpu("auto"):
+    os.environ["TRITON_INTERPRET"] = "1"
 
 # How long an example takes is the machine's affair.
 settings.register_profile("continuo", deadline=None, max_examples=500 if SOAK else 40)
