@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Protocol
 
 import torch
+from loguru import logger
 from torch import Tensor, nn
 
 from server.models.musicgen.cuda import plain
@@ -43,10 +43,23 @@ class Operations(Protocol):
 
 
 def operations_for(device: torch.device, head_dim: int) -> Operations:
-    """Triton's, which come with torch for GPUs, and need heads whose size is a power of two."""
-    is_power_of_two = head_dim & (head_dim - 1) == 0
-    if device.type != "cuda" or not is_power_of_two or find_spec("triton") is None:
+    """Triton's on a GPU; plain torch's elsewhere, and where Triton cannot run, which is logged."""
+    if device.type != "cuda":
         return plain
-    from server.models.musicgen.cuda import kernels
+    try:
+        if head_dim & (head_dim - 1):
+            raise ValueError(f"a head has {head_dim} numbers, which is no power of two")
+        from server.models.musicgen.cuda import kernels
 
+        _rehearse(kernels, device)
+    except Exception as error:  # of Triton, a compiler or the device: each version has its own
+        logger.warning("Steps will be slow: the kernels in Triton are not used: {!r}", error)
+        return plain
     return kernels
+
+
+def _rehearse(operations: Operations, device: torch.device) -> None:
+    """Triton compiles what it is, too, at its first use: it needs a C compiler."""
+    dim = 16
+    x, norm = torch.zeros(1, dim, device=device), nn.LayerNorm(dim, device=device)
+    operations.add_norm(x, None, norm, torch.float32)

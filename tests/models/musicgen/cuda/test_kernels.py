@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra musicgen")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loguru import logger
 from torch import Tensor, nn
 
 from server.models.musicgen.capacity import PAGE_POSITIONS
@@ -153,13 +154,20 @@ def test_tokens_by_the_kernels_are_those_of_torch(kernels: ModuleType) -> None:
     assert torch.equal(tokens, perform(runner("mono"), wish))
 
 
-@pytest.mark.parametrize(("head_dim", "named"), [(64, "kernels"), (48, "plain")])
-def test_which_operations_are_taken_on_a_gpu(
-    kernels: ModuleType, head_dim: int, named: str
-) -> None:
-    chosen = operations_for(torch.device("cuda"), head_dim)
-    assert chosen.__name__.endswith(named)  # type: ignore[attr-defined]
-    assert operations_for(CPU, head_dim) is plain
+def test_where_the_kernels_cannot_run_torch_computes_and_it_is_said() -> None:
+    lines: list[str] = []
+    listening = logger.add(lines.append, format="{message}")
+    assert operations_for(CPU, 48) is plain
+    assert lines == []
+    assert operations_for(torch.device("cuda"), 48) is plain
+    logger.remove(listening)
+    assert "Steps will be slow" in lines[0]
+    assert "a head has 48 numbers" in lines[0]
+
+
+@pytest.mark.skipif(DEVICE.type == "cuda", reason="there is a GPU")
+def test_without_a_gpu_they_are_not_taken(kernels: ModuleType) -> None:
+    assert operations_for(torch.device("cuda"), 64) is plain
 
 
 def test_they_compile_for_gpus_without_one() -> None:

@@ -79,6 +79,12 @@ def test_tokens_are_the_references(name: str, operations: object) -> None:
     assert torch.equal(tokens, tensor("mono", name))
 
 
+def test_the_kernels_are_taken() -> None:
+    made = runner()
+    assert made._backend._operations.__name__.endswith("kernels")
+    made.close()
+
+
 def test_who_leaves_while_a_piece_is_read_ahead_disturbs_nobody() -> None:
     """Their pages go to the next one at once, whose tokens are as ever."""
     among, alone = runner(), runner()
