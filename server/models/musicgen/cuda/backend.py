@@ -54,7 +54,7 @@ class RecordedModel:
         self._operations = operations or operations_for(model.device, self.config.head_dim)
         self._steps_lane = Lane(model.device, URGENT)
         self._reading_lane = Lane(model.device)
-        self._record = record or recorder(self._steps_lane)
+        self._record = record
         self._made: Steps | None = None
         self._latest_step: Mark = None
         self._latest_piece: Mark = None
@@ -74,7 +74,8 @@ class RecordedModel:
     @torch.inference_mode()
     def set_aside(self, capacity: Resources, most_positions: int) -> None:
         self._made = None  # there may not be room for both
-        self._made = Steps(self._model, self._operations, self._record, capacity, most_positions)
+        record = self._record or recorder(self._steps_lane)
+        self._made = Steps(self._model, self._operations, record, capacity, most_positions)
 
     @property
     def _steps(self) -> Steps:

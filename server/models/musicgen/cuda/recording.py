@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -15,6 +16,8 @@ Record: TypeAlias = Callable[[Callable[[], None]], Replay]
 
 #: Before it is recorded: libraries choose their kernels then, and Triton compiles its own.
 NUM_REHEARSALS = 2
+#: torch records one graph at a time in a process.
+ONE_AT_A_TIME = threading.Lock()
 
 
 def as_it_is(step: Callable[[], None]) -> Replay:
@@ -38,11 +41,12 @@ class Graphs:
         with self._lane.entered():
             for _ in range(NUM_REHEARSALS):
                 step()
-        graph = torch.cuda.CUDAGraph()
-        # Threads of other models may ask for memory meanwhile.
-        with torch.cuda.graph(
-            graph, self._memory, self._lane.stream, capture_error_mode="thread_local"
-        ):
+        graph, lane = torch.cuda.CUDAGraph(), self._lane
+        # Threads of other models may ask for memory meanwhile, but not record.
+        recording = torch.cuda.graph(
+            graph, self._memory, lane.stream, capture_error_mode="thread_local"
+        )
+        with ONE_AT_A_TIME, recording:
             step()
         return graph.replay  # type: ignore[no-any-return]
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from server.models.base import Resources
 from server.models.musicgen.cuda.inputs import Inputs, Placed
+from server.models.musicgen.cuda.lanes import finish_own
 from server.models.musicgen.cuda.operations import Operations
 from server.models.musicgen.cuda.pages import PagePool
 from server.models.musicgen.cuda.recording import Record, batch_sizes
@@ -37,8 +38,7 @@ class Steps:
             self._outputs.tokens, device="cpu", pin_memory=device.type == "cuda"
         )
         position_vectors = model.sinusoids([0], most_positions)[0]
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # weights and tables are there for all lanes
+        finish_own(device)  # weights and tables are there for all lanes
         self._sizes = batch_sizes(num_slots)
         self._replays = {
             size: record(
