@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import torch
 
 from server.models.musicgen.backend import Backend, Memory
+from server.models.musicgen.priority import give_way
 from server.models.musicgen.text_encoder import TextEncoder
 from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
@@ -26,7 +27,7 @@ class Texts:
     def __init__(self, encoder: TextEncoder, backend: Backend[Any, Any]) -> None:
         self._encoder = encoder
         self._backend = backend
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
+        self._thread = ThreadPoolExecutor(1, "texts", give_way)
         self._in_use: WeakValueDictionary[str, Text] = WeakValueDictionary()
 
     @property
