@@ -21,6 +21,7 @@ from benchmarks.engine_steps import measure_newcomers, measure_steps
 from benchmarks.machine import ServerProcess, describe, serving
 from benchmarks.random_musicgen import write
 from benchmarks.streams import Timing, request, stream, table
+from server.models.musicgen.devices import Precision
 
 PROMPTS = ("slow warm jazz", "rock music with bright arpeggio", "rain", "lofi for a long night")
 NUM_ROUNDS = 2
@@ -118,32 +119,46 @@ async def compare(
     return [row(name, measured, alone) for name, measured in crowds.items()]
 
 
-def measure_serving(folder: Path, num_seconds: int) -> list[list[str]]:
-    settings = {"MODELS_DIR": str(folder), "WAITING_PLACES": "64"}
+def measure_serving(folder: Path, precision: Precision, num_seconds: int) -> list[list[str]]:
+    settings = {"PRECISION": precision, "DEVICE": "cpu", "WAITING_PLACES": "64"}
     with ExitStack() as servers:
         single = servers.enter_context(serving(str(folder), 1, **settings))
         batched = servers.enter_context(serving(str(folder), 8, **settings))
         return asyncio.run(compare(single, batched, num_seconds))
 
 
+def measure(folder: Path, precision: Precision, num_seconds: int, steps: bool) -> None:
+    """Print the tables of one precision."""
+    rows = measure_serving(folder, precision, num_seconds)
+    table(
+        f"Streams of {num_seconds} s at once, {precision}, seconds from the request",
+        ["clients", "first event", "first audio", "completed", "latest first audio",
+         "real-time factor, all together", "music a second, to one alone",
+         "longest / shortest"],
+        rows,
+    )  # fmt: skip
+    if steps:
+        measure_steps(folder, precision)
+        measure_newcomers(folder, precision)
+
+
 def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=1, help="of music a request; default 1")
-    num_seconds = parser.parse_args().seconds
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = write(Path(folder) / "random-small")
+    arguments = parsed()
+    with ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = arguments.folder or write(Path(temporary) / "random-small")
         print(describe("torch", "transformers"))
-        rows = measure_serving(checkpoint, num_seconds)
-        table(
-            f"Streams of {num_seconds} s at once, seconds from the request",
-            ["clients", "first event", "first audio", "completed", "latest first audio",
-             "real-time factor, all together", "music a second, to one alone",
-             "longest / shortest"],
-            rows,
-        )  # fmt: skip
-        measure_steps(checkpoint)
-        measure_newcomers(checkpoint)
+        for precision in arguments.precisions:
+            measure(folder, precision, arguments.seconds, not arguments.only_streams)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Many listeners on one MusicGen, timed")
+    parser.add_argument("--folder", type=Path, help="a checkpoint; otherwise one is made: 2.4 GB")
+    parser.add_argument("--precisions", nargs="+", default=["int8"])
+    parser.add_argument("--seconds", type=int, default=1, help="of music a request; default 1")
+    parser.add_argument("--only-streams", action="store_true", help="not the engine from inside")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -216,8 +216,7 @@ class Engine:
     def _emit(self) -> bool:
         """Hand what is due to the codec, and send what it has made."""
         studio, running = self._runner.studio, self._scheduler.running
-        due = [_performing(each).sound.due() for each in running]
-        studio.take([piece for piece in due if piece is not None])
+        studio.take([_performing(each).sound for each in running])
         made = studio.made()
         for take in made:
             listeners = [each for each in running if _performing(each).sound in take.sounds]

@@ -16,7 +16,7 @@ from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.listener import Listener
 from server.models.musicgen.sampling import Settings
 from server.models.musicgen.sequence import Sequence
-from server.models.musicgen.sound import LONGEST_CHUNK_SECONDS, Beat, Sound
+from server.models.musicgen.sound import Sound
 from server.models.musicgen.studio import Studio, decode
 from server.models.musicgen.texts import Text, Texts
 from server.models.musicgen.wish import MAX_TEXT_TOKENS, Wish
@@ -96,7 +96,6 @@ class Runner:
         self._texts = Texts(checkpoint.text_encoder, backend)
         self.listener = Listener(self._codec, config)
         self.studio = Studio(self._codec, device.type != "cpu", self.news)
-        self._beat = Beat(int(LONGEST_CHUNK_SECONDS * config.codec.frame_rate))
         self._first_chunk_frames = round(first_chunk_seconds * config.codec.frame_rate)
         self._batch: list[Sequence] = []
         self._settings: Settings | None = None
@@ -142,8 +141,7 @@ class Runner:
                 self.decode_step([performance])
             else:
                 self.read_ahead(performance, performance.num_unread)
-        if (piece := performance.sound.due()) is not None:
-            decode(self._codec, [piece])
+        decode(self._codec, [performance.sound.piece()])
 
     @torch.inference_mode()
     def begin(self, wish: Wish) -> Performance:
@@ -151,7 +149,7 @@ class Runner:
         config = self.config
         sequence = Sequence(wish, config.language_model, self._num_prefix(wish))
         memory = self._backend.reserve(self._num_positions(wish))
-        sound = Sound(self._codec, config.channels, sequence, self._beat, self._first_chunk_frames)
+        sound = Sound(self._codec, config.channels, sequence, self._first_chunk_frames)
         text = self._texts.remember(wish.prompt)
         text.add_done_callback(self.news)
         return Performance(sequence, memory, text, sound)
@@ -196,7 +194,6 @@ class Runner:
         drawn = wait_for_tokens()
         for sequence, tokens in zip(sequences, drawn, strict=True):
             sequence.put(tokens)
-        self._beat.now += 1
         return drawn.numel()
 
     def _num_prefix(self, wish: Wish) -> int:

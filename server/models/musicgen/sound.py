@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from collections.abc import Sequence as Several
 from dataclasses import dataclass
-from weakref import WeakSet
 
 from torch import Tensor
 
@@ -13,29 +13,9 @@ from server.models.musicgen.codec.model import Codec, DecoderStream
 from server.models.musicgen.sequence import Sequence
 
 LONGEST_CHUNK_SECONDS = 1.0
-#: Each piece is made while the one before it plays: nobody who plays at once runs dry as long as
-#: a second of music takes less than 1 / GROWTH seconds.
+#: Frames that may be drawn while a frame of sound plays: nobody who plays at once runs dry as long
+#: as a second of music takes less than 1 / GROWTH seconds.
 GROWTH = 1.25
-
-
-class Beat:
-    """Lets sounds whose pieces have grown to the longest be due at the same step.
-
-    Then the codec makes them all at once. The first such sound sets the beat, others fall in.
-    """
-
-    def __init__(self, num_steps: int) -> None:
-        self.num_steps = num_steps
-        self.now = 0
-        self._origin = 0
-        self._sounds: WeakSet[Sound] = WeakSet()
-
-    def steps_left(self, sound: Sound) -> int:
-        """Until `sound` should be due, 1 to `num_steps`."""
-        self._sounds.add(sound)
-        if len(self._sounds) == 1:
-            self._origin = self.now
-        return self.num_steps - (self.now - self._origin) % self.num_steps
 
 
 @dataclass(frozen=True)
@@ -57,51 +37,84 @@ class Sound:
     """Says what of `sequence` is to be decoded next, a piece at a time."""
 
     def __init__(
-        self, codec: Codec, channels: int, sequence: Sequence, beat: Beat, first_chunk_frames: int
+        self, codec: Codec, channels: int, sequence: Sequence, first_chunk_frames: int
     ) -> None:
         self._sequence = sequence
         self._stream = codec.stream(channels)
         self._hop_samples = codec.config.hop_samples
-        self._beat = beat
-        self._chunk_frames = max(1, first_chunk_frames)
-        self._grown_frames = 0
+        self._first_frames = max(1, first_chunk_frames)
+        self._longest_frames = int(LONGEST_CHUNK_SECONDS * codec.config.frame_rate)
         self._num_decoded = sequence.wish.first_heard_frame
+        #: When so many frames are complete the next piece is due.
+        self._due_frames = self._num_decoded + self._first_frames
+        #: How many were when the first piece had been made; None before.
+        self._begun_frames: int | None = None
+        self._num_heard_samples = 0
         self._pending = False
         #: Whether its last piece has been made.
         self.complete = False
 
-    def due(self) -> Piece | None:
-        """The next piece, if it is time for it and none is being decoded."""
-        sequence = self._sequence
-        available = sequence.num_complete_frames
-        early = available < self._num_decoded + self._chunk_frames and not sequence.finished
-        if self._pending or self.complete or early:
-            return None
+    @property
+    def is_due(self) -> bool:
+        """Whether its next piece must be decoded now."""
+        return self._is_free and (
+            self._sequence.finished or self._sequence.num_complete_frames >= self._due_frames
+        )
+
+    @property
+    def can_go_along(self) -> bool:
+        """Whether half of its next piece is there."""
+        num_waiting = self._sequence.num_complete_frames - self._num_decoded
+        half = (self._due_frames - self._num_decoded) / 2
+        return self._is_free and self._begun_frames is not None and num_waiting >= half
+
+    def piece(self) -> Piece:
+        """The next piece, now being decoded."""
         self._pending = True
-        # A long opening is not decoded at once: nobody else's steps should wait for it.
-        stop = min(available, self._num_decoded + self._chunk_frames)
-        codes = sequence.frames(self._num_decoded, stop)
-        last = sequence.finished and stop == available
+        available = self._sequence.num_complete_frames
+        stop = min(available, self._num_decoded + self._most_frames)
+        codes = self._sequence.frames(self._num_decoded, stop)
+        last = self._sequence.finished and stop == available
         return Piece(self, self._stream, codes, last)
 
     def made(self, piece: Piece, samples: Samples) -> None:
         """`piece` has become `samples` [channels, n]."""
         self._pending = False
         self._num_decoded += piece.codes.shape[1]
+        self._num_heard_samples += samples.shape[1]
         self.complete = piece.last
-        self._plan(samples.shape[1])
+        self._plan()
 
     def not_made(self) -> None:
         """The piece could not be decoded; it will be due again."""
         self._pending = False
 
-    def _plan(self, num_samples: int) -> None:
-        """Each piece takes a little more music than the longest before it was sound."""
-        heard_frames = num_samples / self._hop_samples
-        grown = max(int(heard_frames * GROWTH), int(heard_frames) + 1)
-        self._grown_frames = min(self._beat.num_steps, max(self._grown_frames, grown))
-        self._chunk_frames = self._grown_frames
-        if self._grown_frames == self._beat.num_steps:
-            num_waiting = self._sequence.num_complete_frames - self._num_decoded
-            on_beat = num_waiting + self._beat.steps_left(self)
-            self._chunk_frames = min(on_beat, self._grown_frames)
+    @property
+    def _is_free(self) -> bool:
+        return not (self._pending or self.complete)
+
+    @property
+    def _most_frames(self) -> int:
+        """A long opening is not decoded at once: nobody else's steps should wait for it."""
+        in_opening = self._num_decoded < self._sequence.wish.num_opening_frames
+        return self._first_frames if in_opening else self._longest_frames
+
+    def _plan(self) -> None:
+        """The next piece is there before what was heard has been played."""
+        if self._begun_frames is None:
+            self._begun_frames = self._sequence.num_complete_frames
+        heard_frames = self._num_heard_samples / self._hop_samples
+        latest = int(self._begun_frames + GROWTH * heard_frames)
+        shortest, longest = self._num_decoded + 1, self._num_decoded + self._most_frames
+        self._due_frames = min(max(latest, shortest), longest)
+
+
+def due(sounds: Several[Sound]) -> list[Piece]:
+    """What is to be decoded now.
+
+    If anything is, all go along that have half of a piece: then their next pieces begin at the same
+    step, and are alike.
+    """
+    if not any(sound.is_due for sound in sounds):
+        return []
+    return [sound.piece() for sound in sounds if sound.is_due or sound.can_go_along]

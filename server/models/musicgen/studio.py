@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import torch
 from server.events import Samples
 from server.models.musicgen.codec.model import Codec
 from server.models.musicgen.cuda.lanes import take_a_stream
-from server.models.musicgen.sound import Piece, Sound
+from server.models.musicgen.sound import Piece, Sound, due
 
 R = TypeVar("R")
 
@@ -61,9 +61,9 @@ class Studio:
         )
         self._takes: list[Take] = []
 
-    def take(self, pieces: Iterable[Piece]) -> None:
-        """Begin to decode `pieces`."""
-        for alike in _alike(pieces):
+    def take(self, sounds: Sequence[Sound]) -> None:
+        """Begin to decode what of `sounds` is due."""
+        for alike in _alike(due(sounds)):
             samples = self._executor.submit(decode, self._codec, alike)
             samples.add_done_callback(lambda _: self._on_made())
             self._takes.append(Take(alike, samples))

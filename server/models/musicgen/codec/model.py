@@ -57,7 +57,7 @@ class Decoder(nn.Module):
             ResidualLSTM(width, config.num_lstm_layers),
         ]
         for ratio in config.ratios:
-            layers += [Activation(), TransposedConv(width, width // 2, 2 * ratio, ratio)]
+            layers += [Activation(), TransposedConv(width, width // 2, ratio)]
             width //= 2
             layers += residual_blocks(config, width)
         layers += [Activation(), Conv(width, 1, config.last_kernel_size, mode)]

@@ -1,0 +1,36 @@
+"""Threads whose work can wait give way to the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra musicgen")
+
+import torch
+
+from server.models.musicgen.priority import NICENESS, give_way
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own here")
+def test_a_thread_and_those_it_starts_give_way_and_no_other() -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    found = []
+
+    def look() -> None:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    def look_here_and_beyond() -> None:
+        look()
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+
+    with ThreadPoolExecutor(1, initializer=give_way, initargs=(torch.device("cpu"),)) as pool:
+        pool.submit(look_here_and_beyond).result(10)
+    assert found == [NICENESS, NICENESS]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual
