@@ -72,8 +72,8 @@ class TransposedConv(nn.Module):
     """Makes each input 2 · `stride` outputs; half of them are its neighbour's too, and the ends are
     trimmed.
 
-    A product of matrices: for a few frames of many channels that takes a tenth of the time that
-    torch's transposed convolution takes on a CPU.
+    A product of matrices: for a few frames of many channels torch's transposed convolution takes
+    several times as long on a CPU.
     """
 
     def __init__(self, num_in: int, num_out: int, stride: int) -> None:
