@@ -12,29 +12,37 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from benchmarks.random_musicgen import CARD, SHAPES, config_of
+from benchmarks.race import Step
+from benchmarks.random_musicgen import CARD, SHAPES
+from benchmarks.standing import NUM_TEXT_TOKENS
 
-NUM_TEXT_TOKENS = 12
 ROWS = 2
-Step = Callable[[int], object]
-StepAt = Callable[[int], Step]
+CPU = torch.device("cpu")
+StepAt = Callable[..., Step]
 M = TypeVar("M", bound=nn.Module)
 
 
-def transformers_step(size: str, dtype: torch.dtype) -> StepAt:
-    """As `generate` steps, with a cache that grows."""
+def transformers_step(shape: Any, dtype: torch.dtype, device: torch.device = CPU) -> StepAt:
+    """As `generate` steps, with a cache that grows; `shape` is a configuration of transformers.
+
+    `num_requests` may stand at the position.
+    """
     from transformers import DynamicCache, EncoderDecoderCache, MusicgenForCausalLM
 
-    model = filled(dtype, lambda: MusicgenForCausalLM(config_of(size).decoder)).to(dtype).eval()
-    config = model.config
-    tokens = torch.randint(CARD, (ROWS * config.num_codebooks, 1))
-    states = torch.randn(ROWS, NUM_TEXT_TOKENS, config.hidden_size, dtype=dtype)
+    config = shape.decoder
+    with device:
+        model = filled(dtype, lambda: MusicgenForCausalLM(config)).to(dtype).eval()
+    on_device: dict[str, Any] = {"device": device, "dtype": dtype}
+    head_dim = config.hidden_size // config.num_attention_heads
 
-    def step_at(position: int) -> Step:
+    def step_at(position: int, num_requests: int = 1) -> Step:
+        rows = ROWS * num_requests
+        tokens = torch.randint(config.vocab_size, (rows * config.num_codebooks, 1), device=device)
+        states = torch.randn(rows, NUM_TEXT_TOKENS, config.hidden_size, **on_device)
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        shape = (ROWS, config.num_attention_heads, position, 64)
+        remembered = (rows, config.num_attention_heads, position, head_dim)
         for layer in range(config.num_hidden_layers if position else 0):
-            keys, values = torch.randn(2, *shape, dtype=dtype)
+            keys, values = torch.randn(2, *remembered, **on_device)
             cache.self_attention_cache.update(keys, values, layer)
         return lambda index: model(
             input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import T5Config, T5EncoderModel
@@ -63,29 +64,29 @@ def load(folder: Path, find: Find) -> Checkpoint:
 
 def _load_huggingface(folder: Path) -> Checkpoint:
     raw = huggingface.read_config(folder)
-    sizes = huggingface.language_model_config(raw)
-    channels = raw.decoder.audio_channels
-    codec_sizes = huggingface.codec_config(raw.audio_encoder, sizes.num_codebooks // channels)
-    config = MusicGenConfig(
-        sizes,
-        codec_sizes,
-        channels,
-        DEFAULT_WINDOW_SECONDS * codec_sizes.frame_rate,
-        huggingface.read_guidance(folder, DEFAULT_GUIDANCE),
-        raw.text_encoder.to_dict(),
-    )
+    config = sizes_of(raw, huggingface.read_guidance(folder, DEFAULT_GUIDANCE))
     tensors = read_safetensors(folder)
-    model, codec = _empty(sizes, codec_sizes)
-    by_codebook = huggingface.language_model_parts(sizes.num_codebooks)
+    model, codec = empty(config)
+    by_codebook = huggingface.language_model_parts(config.language_model.num_codebooks)
     tensors.fill(
         model, lambda name: by_codebook.get(name) or huggingface.language_model_names(name)
     )
-    tensors.fill(codec, huggingface.codec_names_in("audio_encoder.", codec_sizes.num_codebooks))
+    tensors.fill(codec, huggingface.codec_names_in("audio_encoder.", config.codec.num_codebooks))
     t5 = empty_t5(raw.text_encoder)
     tensors.fill(t5, huggingface.t5_name_in("text_encoder."))
     tensors.check_all_used(huggingface.UNUSED)
     encoder = TextEncoder(t5, read_tokenizer(folder, t5.config.vocab_size))
-    return _complete(config, model, codec, encoder)
+    return complete(config, model, codec, encoder)
+
+
+def sizes_of(raw: Any, guidance: float = DEFAULT_GUIDANCE) -> MusicGenConfig:
+    """Of a configuration of transformers, which says no guidance."""
+    sizes = huggingface.language_model_config(raw)
+    channels = raw.decoder.audio_channels
+    codec = huggingface.codec_config(raw.audio_encoder, sizes.num_codebooks // channels)
+    window_frames = DEFAULT_WINDOW_SECONDS * codec.frame_rate
+    t5 = raw.text_encoder.to_dict()
+    return MusicGenConfig(sizes, codec, channels, window_frames, guidance, t5)
 
 
 def _load_audiocraft(folder: Path, find: Find) -> Checkpoint:
@@ -111,7 +112,7 @@ def _load_audiocraft(folder: Path, find: Find) -> Checkpoint:
         model, lambda name: by_codebook.get(name) or (audiocraft.language_model_name(name),)
     )
     tensors.check_all_used(audiocraft.UNUSED)
-    return _complete(config, model, codec, text_encoder)
+    return complete(config, model, codec, text_encoder)
 
 
 def _audiocraft_codec(file: Path, sizes: LanguageModelConfig, channels: int, find: Find) -> Codec:
@@ -167,17 +168,19 @@ def _read_t5(folder: Path, config: T5Config) -> T5EncoderModel:
     return t5
 
 
-def _empty(sizes: LanguageModelConfig, codec_sizes: CodecConfig) -> tuple[LanguageModel, Codec]:
+def empty(config: MusicGenConfig) -> tuple[LanguageModel, Codec]:
+    """Without their weights, on the meta device."""
     with torch.device("meta"):
-        return LanguageModel(sizes), Codec(codec_sizes)
+        return LanguageModel(config.language_model), Codec(config.codec)
 
 
-def _complete(
+def complete(
     config: MusicGenConfig,
     model: LanguageModel,
     codec: Codec,
     text_encoder: TextEncoder,
 ) -> Checkpoint:
+    """Of modules that have their weights."""
     text_encoder.model.tie_weights()  # or a device gets its table of words twice
     for module in (model, codec, text_encoder.model):
         module.requires_grad_(False).eval()
