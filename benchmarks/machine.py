@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -23,13 +24,17 @@ START_SECONDS = 120
 
 def describe(*more: str) -> str:
     """The conditions of a run, on one line; `more` are packages that matter to it."""
-    names = ("uvicorn", "uvloop", "fastapi", "numpy", *more)
-    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    packages = versions("uvicorn", "uvloop", "fastapi", "numpy", *more)
     python = platform.python_version()
-    return f"{_processor()}, {os.cpu_count()} cores; Python {python}, {packages}"
+    return f"{processor()}, {os.cpu_count()} cores; Python {python}, {packages}"
 
 
-def _processor() -> str:
+def versions(*names: str) -> str:
+    """Of those packages that are installed."""
+    return ", ".join(f"{name} {version(name)}" for name in names if find_spec(name) is not None)
+
+
+def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

@@ -66,7 +66,7 @@ def _load_huggingface(folder: Path) -> Checkpoint:
     raw = huggingface.read_config(folder)
     config = sizes_of(raw, huggingface.read_guidance(folder, DEFAULT_GUIDANCE))
     tensors = read_safetensors(folder)
-    model, codec = empty(config)
+    model, codec = _empty(config)
     by_codebook = huggingface.language_model_parts(config.language_model.num_codebooks)
     tensors.fill(
         model, lambda name: by_codebook.get(name) or huggingface.language_model_names(name)
@@ -168,8 +168,7 @@ def _read_t5(folder: Path, config: T5Config) -> T5EncoderModel:
     return t5
 
 
-def empty(config: MusicGenConfig) -> tuple[LanguageModel, Codec]:
-    """Without their weights, on the meta device."""
+def _empty(config: MusicGenConfig) -> tuple[LanguageModel, Codec]:
     with torch.device("meta"):
         return LanguageModel(config.language_model), Codec(config.codec)
 

@@ -1,0 +1,1 @@
+"""MusicGen on a GPU, measured unattended: `python -m benchmarks.gpu`."""
