@@ -2,6 +2,7 @@
 # make test   install what the tests need, and pass them
 # make check  ruff and mypy --strict
 # make bench  the benchmarks, as tables
+# make bench-gpu  MusicGen on a GPU: checks, then tables, in under 8 minutes
 # make quality MODEL=name   what number formats do to a model
 # make soak   the tests in their long form
 # make test-muq   the tests over the style encoder's package, in an environment of their own
@@ -23,7 +24,7 @@ AUDIOCRAFT_VENV := .venv-audiocraft
 
 MUQ_VENV := .venv-muq
 
-.PHONY: run test test-muq test-audiocraft check bench quality soak clean
+.PHONY: run test test-muq test-audiocraft check bench bench-gpu quality soak clean
 
 run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.installed-musicgen) \
 		$(if $(findstring diffrhythm,$(MODEL)),$(VENV)/.installed-diffrhythm)
@@ -49,6 +50,9 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.streams
 	$(BIN)/python -m benchmarks.sketch --seeds 2 --seconds 20
+
+bench-gpu: $(VENV)/.installed-musicgen
+	$(BIN)/python -m benchmarks.gpu
 
 quality: $(VENV)/.installed-musicgen $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.quality $(MODEL)

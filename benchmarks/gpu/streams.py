@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.listening import Diary, play
 from benchmarks.gpu.loaded import FIRST_AUDIO_SECONDS, wish_for
-from server.models.base import Resources
+from server.models.base import NO_RESOURCES, Resources
 from server.models.musicgen.engine import Engine
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.wish import Wish
@@ -80,11 +80,16 @@ def measure_streams(
     joining_seconds: float,
     most_seconds: float,
 ) -> Concert:
-    """`num_streams` at once, after as many short ones that do not count."""
+    """`num_streams` at once, after as many short ones that do not count.
+
+    Raises `MemoryError` if there is no room for them, and what `play` raises.
+    """
     rehearsed = wishes(runner, "rehearsal of ", num_streams, REHEARSAL_SECONDS)
     play(engine, rehearsed, 0.0, most_seconds)
     device.forget_peak()
     asked = wishes(runner, "", num_streams, music_seconds)
+    if not sum((cost for _, cost in asked), NO_RESOURCES).fit(runner.capacity):
+        raise MemoryError(f"{num_streams} streams do not fit into {runner.capacity}")
     diaries = play(engine, asked, joining_seconds, most_seconds)
     return concert_of(diaries, music_seconds, device.peak())
 

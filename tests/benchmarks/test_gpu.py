@@ -9,7 +9,7 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 
 import torch
 
-from benchmarks.gpu import checks
+from benchmarks.gpu import checks, loaded
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.benchmark import Benchmark, Plan
 from benchmarks.gpu.checks import WrongOutput, check_outputs
@@ -23,6 +23,8 @@ from benchmarks.standing import bytes_of_step
 from server.models.musicgen.build import backend_for
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
 from server.models.musicgen.checkpoint.huggingface import language_model_config
+from server.models.musicgen.cuda.backend import RecordedModel
+from server.models.musicgen.devices import DTYPES, Precision
 from server.models.musicgen.kv_cache import bytes_per_position
 from server.models.musicgen.transformer import LanguageModel
 from tests.models.tiny_musicgen import FIXTURES
@@ -36,6 +38,19 @@ SMALL_RUN = (
 )
 
 
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps as a GPU makes them, with nothing recorded."""
+
+    def backend_of(model: LanguageModel, device: torch.device, precision: Precision) -> object:
+        model.place(device, DTYPES[precision])
+        return RecordedModel(model)
+
+    for module in (checks, loaded):
+        monkeypatch.setattr(module, "backend_for", backend_of)
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_small_run_measures_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(SMALL_RUN) == 0
     written = capsys.readouterr().out
@@ -50,6 +65,7 @@ def test_a_small_run_measures_every_row(capsys: pytest.CaptureFixture[str]) -> N
     assert "Left out" not in written
     assert written.count("not measured") == 7
     assert "| tiny melody | fp32 | share of other tokens | 0 | 0 |" in written
+    assert "| tiny melody | fp32 | error of the scores | 0 |" not in written  # computed otherwise
 
 
 def test_what_there_is_no_time_for_is_named() -> None:
