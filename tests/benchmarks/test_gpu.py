@@ -34,20 +34,19 @@ CPU = torch.device("cpu")
 SMALL_RUN = (
     *("--device", "cpu", "--precision", "fp32", "--shapes", TINY, "--from-host", TINY),
     *("--batches", "1", "2", "--peer-batches", "1", "--positions", "0", "5", "--rounds", "1"),
-    *("--streams", "2", "--seconds", "2", "--joining-seconds", "0.1", "--copy-bytes", "1048576"),
+    *("--streams", "2", "--seconds", "1", "--joining-seconds", "0.02", "--copy-bytes", "1048576"),
 )
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps as a GPU makes them, with nothing recorded."""
+    """What is measured takes a GPU's way, with nothing recorded. The checks, at length, do not."""
 
     def backend_of(model: LanguageModel, device: torch.device, precision: Precision) -> object:
         model.place(device, DTYPES[precision])
         return RecordedModel(model)
 
-    for module in (checks, loaded):
-        monkeypatch.setattr(module, "backend_for", backend_of)
+    monkeypatch.setattr(loaded, "backend_for", backend_of)
 
 
 @pytest.mark.usefixtures("recorded")
@@ -65,7 +64,6 @@ def test_a_small_run_measures_every_row(capsys: pytest.CaptureFixture[str]) -> N
     assert "Left out" not in written
     assert written.count("not measured") == 7
     assert "| tiny melody | fp32 | share of other tokens | 0 | 0 |" in written
-    assert "| tiny melody | fp32 | error of the scores | 0 |" not in written  # computed otherwise
 
 
 def test_what_there_is_no_time_for_is_named() -> None:
