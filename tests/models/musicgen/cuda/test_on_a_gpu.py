@@ -12,6 +12,7 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 import torch
 
 from server.models.base import Resources
+from server.models.musicgen.build import backend_for
 from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.cuda import plain
 from server.models.musicgen.cuda.backend import RecordedModel
@@ -19,6 +20,7 @@ from server.models.musicgen.cuda.recording import as_it_is
 from server.models.musicgen.devices import DTYPES, Precision
 from server.models.musicgen.runner import Performance, Runner
 from server.models.musicgen.wish import Wish
+from tests.models.musicgen.cpu.compiled import random_model, sizes
 from tests.models.musicgen.cuda.recorded import num_pages
 from tests.models.musicgen.engines import OTHERS, WISH
 from tests.models.musicgen.references import folder, perform, t5_of, tensor, wish_for
@@ -79,10 +81,10 @@ def test_tokens_are_the_references(name: str, operations: object) -> None:
     assert torch.equal(tokens, tensor("mono", name))
 
 
-def test_the_kernels_are_taken() -> None:
-    made = runner()
-    assert made._backend._operations.__name__.endswith("kernels")
-    made.close()
+def test_graphs_and_kernels_are_taken() -> None:
+    backend = backend_for(random_model(sizes()), GPU, "fp16")
+    assert isinstance(backend, RecordedModel)
+    assert backend._operations.__name__.endswith("kernels")  # type: ignore[attr-defined]
 
 
 def test_who_leaves_while_a_piece_is_read_ahead_disturbs_nobody() -> None:
