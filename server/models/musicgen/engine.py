@@ -1,6 +1,6 @@
 """The engine: one thread that makes the music of all requests, step by step.
 
-Each turn of its loop: evict, admit, join, read ahead, decode step, emit. A request joins as soon as
+Each turn of its loop: evict, admit, join, decode step, read ahead, emit. A request joins as soon as
 there is room for it and its text is read, and leaves at the turn after it is done or its client is
 gone; nobody waits for anybody. Nothing here needs torch.
 """
@@ -62,6 +62,7 @@ class Engine:
         self._words = words
         self._on_capacity = on_capacity
         self._reading_pace = ReadingPace()
+        self._has_read = False
         self._news = threading.Condition()
         self._woken = False
         self._arrived: list[Generation] = []
@@ -133,8 +134,8 @@ class Engine:
         self._evict()
         self._admit()
         self._join()
-        has_read = self._read_ahead()
         stepping = self._decode_step()
+        has_read = self._read_ahead()
         has_sound = self._emit()
         for generation in (*stepping, *self._scheduler.waiting):
             generation.post_progress()
@@ -183,9 +184,15 @@ class Engine:
         _performing(generation).join()
 
     def _read_ahead(self) -> bool:
-        """One piece for whoever came first; the others' music goes on in between."""
+        """One piece for whoever came first; the others' music goes on in between.
+
+        Where the codec takes turns with the steps, pieces take turns with the codec: who is playing
+        waits for one of them, not for both.
+        """
         reading = [each for each in self._scheduler.running if _performing(each).num_unread]
-        if reading:
+        takes_turns = self._runner.studio.takes_turns
+        self._has_read = bool(reading) and not (self._has_read and takes_turns)
+        if self._has_read:
             self._attempt(reading[:1], partial(self._read_piece, reading[0]))
         return bool(reading)
 
@@ -216,7 +223,8 @@ class Engine:
     def _emit(self) -> bool:
         """Hand what is due to the codec, and send what it has made."""
         studio, running = self._runner.studio, self._scheduler.running
-        studio.take([_performing(each).sound for each in running])
+        if not (self._has_read and studio.takes_turns):
+            studio.take([_performing(each).sound for each in running])
         made = studio.made()
         for take in made:
             listeners = [each for each in running if _performing(each).sound in take.sounds]

@@ -5,7 +5,7 @@ from __future__ import annotations
 GROWTH = 1.25
 #: As much work as a decode step of so many requests, and that takes hardly longer than one of one:
 #: reading the weights is most of it.
-LEAST_COLUMNS = 8
+LEAST_COLUMNS = 4
 MOST_COLUMNS = 1024
 #: Weight of the newest decode step in the average of their durations.
 NEWEST_WEIGHT = 0.2

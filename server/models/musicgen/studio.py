@@ -55,6 +55,8 @@ class Studio:
     def __init__(self, codec: Codec, own_thread: bool, on_made: Callable[[], None]) -> None:
         self._codec = codec
         self._on_made = on_made
+        #: Nothing else is done while it decodes.
+        self.takes_turns = not own_thread
         device = codec.quantizer.codebooks.device
         self._executor = (
             ThreadPoolExecutor(1, "codec", take_a_stream, (device,)) if own_thread else InTurn()

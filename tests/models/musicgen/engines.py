@@ -39,6 +39,8 @@ OTHERS = [
 #: Longer than its window: it reads ahead in its middle.
 WINDOWED = OTHERS[-1]
 ENDLESS = replace(WISH, num_frames=1500)
+#: A piece was read ahead; sound was decoded.
+READ, DECODED = 0, -1
 
 
 class Fragile:
@@ -53,6 +55,7 @@ class Fragile:
         if self._watched.num_steps > 5:
             self._watched.fail("codec")
         self._watched.num_decoded_together.append(len(streams))
+        self._watched.log.append(DECODED)
         return self._codec.push(streams, codes, last)
 
 
@@ -89,7 +92,7 @@ class Watched(Recorded):
         self.num_decoded_together: list[int] = []
         #: Prompts whose texts come when a test says so.
         self.slow_texts: dict[str, Text] = {}
-        #: In order: the size of a step's batch, or 0 for a piece that was read ahead.
+        #: In order: the size of a step's batch, or what was done between two steps.
         self.log: list[int] = []
         self.failures: dict[str, Callable[[], Exception]] = {}
         self.performances: weakref.WeakSet[Performance] = weakref.WeakSet()
@@ -108,7 +111,7 @@ class Watched(Recorded):
 
     def read_ahead(self, performance: Performance, most_columns: int) -> int:
         self.fail("read_ahead")
-        self.log.append(0)
+        self.log.append(READ)
         return super().read_ahead(performance, most_columns)
 
     def decode_step(self, performances) -> int:

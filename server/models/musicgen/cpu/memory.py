@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +26,19 @@ def aligned_bytes(num_bytes: int) -> NDArray[np.uint8]:
     return bytes_and_more[start : start + num_bytes]
 
 
+def sparse_bytes(num_bytes: int) -> NDArray[np.uint8]:
+    """Zeros, at the start of a page, of which only the small pages that are written take memory.
+
+    The first position of a sequence touches its heads all over its memory. Huge pages would have
+    the system clear all of that at once, while everybody's music waits.
+    """
+    pages = mmap.mmap(-1, num_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with suppress(OSError):  # a system without huge pages
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, np.uint8)
+
+
 def bytes_of_head(library: Library, number_format: Format) -> int:
     """What one position of one head takes."""
     return library.bytes_per_position(FORMAT_NUMBERS[number_format])
@@ -38,7 +54,7 @@ class Memory:
         num_bytes = num_heads * capacity * bytes_of_head(library, number_format)
         self.num_heads = num_heads
         self.num_positions = num_positions
-        self._bytes = aligned_bytes(num_bytes)
+        self._bytes = sparse_bytes(num_bytes)
         self.struct = CMemory(self._bytes.ctypes.data, capacity, FORMAT_NUMBERS[number_format])
 
     @property
