@@ -40,7 +40,9 @@ from tests.models.musicgen.engines import (
     submit,
     until,
 )
-from tests.models.musicgen.references import runner, tensor
+from tests.models.musicgen.references import runner
+
+LONG_OPENING = torch.randint(64, (4, 130), generator=torch.Generator().manual_seed(8)).numpy()
 
 
 @pytest.fixture
@@ -146,8 +148,7 @@ async def test_reading_ahead_takes_turns_with_the_others_steps(
     playing = submit(engine, ENDLESS, Outbox())
     await asyncio.to_thread(until, lambda: watched.num_steps >= 3)
     engine._reading_pace.num_columns = 4
-    opening = tensor("mono", "prompt_codes").numpy()
-    wishes = [replace(WISH, opening=opening, num_frames=40), WINDOWED]
+    wishes = [replace(WISH, opening=LONG_OPENING, num_frames=140), WINDOWED]
     await asyncio.gather(*(listen(engine, wish) for wish in wishes))
     assert watched.log.count(READ) >= 4
     assert watched.log.count(DECODED) >= 4
@@ -158,8 +159,7 @@ async def test_reading_ahead_takes_turns_with_the_others_steps(
 
 async def test_a_long_opening_is_decoded_in_pieces(engine: Engine, watched: Watched) -> None:
     """Or the others would wait for all of it."""
-    opening = torch.randint(64, (4, 130), generator=torch.Generator().manual_seed(8)).numpy()
-    wish = replace(WISH, opening=opening, num_frames=140, seed=21)
+    wish = replace(WISH, opening=LONG_OPENING, num_frames=140, seed=21)
     events = await listen(engine, wish)
     sizes = [event.samples.shape[1] for event in events if isinstance(event, AudioChunk)]
     assert len(sizes) >= 4
