@@ -113,9 +113,10 @@ def measure_newcomers(folder: Path, precision: Precision) -> None:
         rows = [[name, *noticed(engine, wish)] for name, wish in newcomers.items()]
     table(
         f"Between two steps of 3 requests while another joins, {precision}, milliseconds",
-        ["who joins", "median before", "longest after", "in steps", "in steps, each time"],
+        ["who joins", "median before", "longest after", "in steps", "in steps, each time",
+         "and with its sound: in steps", "each time"],
         rows,
-    )
+    )  # fmt: skip
     rows = [
         [name, f"{seconds_for_four(checkpoint, backend, precision, own_thread):.1f}"]
         for name, own_thread in (("in turn", False), ("a thread of its own", True))
@@ -125,26 +126,37 @@ def measure_newcomers(folder: Path, precision: Precision) -> None:
 
 def noticed(engine: Engine, newcomer: Wish | None) -> list[str]:
     """Medians of `NUM_ROUNDS`, each with other words, so that nothing is remembered."""
-    found = []
-    for number in range(NUM_ROUNDS):
-        again = newcomer and replace(newcomer, prompt=f"{newcomer.prompt} {number}")
-        found.append(notice(engine, again))
-    usual, longest = (1000 * statistics.median(each) for each in zip(*found, strict=True))
-    ratios = [worst / median for median, worst in found]
-    each_time = ", ".join(f"{ratio:.1f}" for ratio in ratios)
-    return [f"{usual:.0f}", f"{longest:.0f}", f"{statistics.median(ratios):.1f}", each_time]
+    silent, sounding = (
+        [notice(engine, in_other_words(newcomer, number), frames) for number in range(NUM_ROUNDS)]
+        for frames in (WISH.num_frames, FIRST_FRAMES)
+    )
+    usual, longest = (1000 * statistics.median(each) for each in zip(*silent, strict=True))
+    return [f"{usual:.0f}", f"{longest:.0f}", *in_steps(silent), *in_steps(sounding)]
 
 
-def notice(engine: Engine, newcomer: Wish | None) -> tuple[float, float]:
+def in_other_words(wish: Wish | None, number: int) -> Wish | None:
+    return wish and replace(wish, prompt=f"{wish.prompt} {number}")
+
+
+def in_steps(found: list[tuple[float, float]]) -> list[str]:
+    """The median of how many usual intervals the longest was, and each."""
+    ratios = [longest / usual for usual, longest in found]
+    return [f"{statistics.median(ratios):.1f}", ", ".join(f"{ratio:.1f}" for ratio in ratios)]
+
+
+def notice(
+    engine: Engine, newcomer: Wish | None, first_frames: int = FIRST_FRAMES
+) -> tuple[float, float]:
     """The intervals between the steps of those who run, seconds: usual before, longest after.
 
-    Those who run have no sound decoded meanwhile: what is seen is the newcomer's doing.
+    Those who run have no sound decoded meanwhile, and the newcomer none before `first_frames`: what
+    is seen is the newcomer's doing.
     """
     runner = cast("Timed", engine._runner)
     runner.times, runner._first_chunk_frames = [], WISH.num_frames
     playing = [begin(engine, replace(WISH, seed=seed)) for seed in range(3)]
     until(lambda: len(runner.times) > 40)
-    runner._first_chunk_frames = FIRST_FRAMES
+    runner._first_chunk_frames = first_frames
     joined_at = time.perf_counter()
     joining = [] if newcomer is None else [begin(engine, heard(engine, newcomer))]
     until(lambda: runner.times[-1] > joined_at + WATCHED_SECONDS)
