@@ -142,7 +142,7 @@ def test_it_knows_every_extra_that_a_server_may_have() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     table = text.split("[project.optional-dependencies]")[1].split("[tool.")[0]
     known = set(re.findall(r"^([\w-]+) = \[", table, re.M))
-    assert set(EXTRAS) == known - {"test", "dev", "pictures"}
+    assert set(EXTRAS) == known - {"test", "kernels", "dev", "pictures"}
 
 
 def test_alike_models_are_told_of_together(examine: Examine) -> None:

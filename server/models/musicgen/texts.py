@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
-from weakref import WeakValueDictionary
+from weakref import ReferenceType, WeakValueDictionary, ref
 
 import torch
 
@@ -50,10 +50,14 @@ class Texts:
         return len(self._encoder.tokens(prompt)) if prompt else 0
 
     def remember(self, prompt: str) -> Text:
-        """Read `prompt`, or share what somebody who still runs has of it."""
+        """Read `prompt`, or share what somebody who still runs has of it.
+
+        If all who wanted it have let go of the answer before it is there, it is not made.
+        """
         text = self._in_use.get(prompt)
         if text is None or (text.done() and text.exception() is not None):
-            text = self._in_use[prompt] = self._thread.submit(self._read, prompt)
+            text = self._in_use[prompt] = Future()
+            self._thread.submit(self._read, prompt, ref(text))
         return text
 
     def _bytes_of(self, num_tokens: int) -> int:
@@ -63,7 +67,19 @@ class Texts:
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _read(self, prompt: str, wanted: ReferenceType[Text]) -> None:
+        try:
+            memory = self._memory_of(prompt, wanted)
+        except BaseException as error:
+            if (text := wanted()) is not None:
+                text.set_exception(error)
+        else:
+            if (text := wanted()) is not None:
+                text.set_result(memory)
+
     @torch.inference_mode()
-    def _read(self, prompt: str) -> Memory | None:
-        states = self._encoder.encode(prompt)
-        return None if states is None else self._backend.remember_text(states)
+    def _memory_of(self, prompt: str, wanted: ReferenceType[Text]) -> Memory | None:
+        states = self._encoder.encode(prompt) if wanted() is not None else None
+        if states is None or wanted() is None:  # what it would take is no longer reserved
+            return None
+        return self._backend.remember_text(states)

@@ -22,6 +22,7 @@ from server.generation import GenerationRequest, Recording
 from server.models.base import Model, ModelOptions
 from server.models.checkpoints.errors import WrongCheckpoint
 from server.models.musicgen import separation
+from server.models.musicgen.capacity import whole_pages
 from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.listener import Listener, Tune
 from server.models.musicgen.model import MusicGen
@@ -84,9 +85,11 @@ async def test_any_rate_and_length(model: Model, rate: int, seconds: float) -> N
 
 async def test_what_a_melody_costs_is_counted(model: Model, tmp_path: Path) -> None:
     bare = model.cost(replace(WISH, prompt="")).memory_bytes
-    config = model._runner.config.language_model  # type: ignore[attr-defined]
+    runner = model._runner  # type: ignore[attr-defined]
+    config = runner.config.language_model
     per_position = 2 * 2 * config.num_layers * config.dim * 4
-    assert bare == (MELODY_FRAMES + 1 + 50 + config.max_delay) * per_position
+    num_positions = MELODY_FRAMES + 1 + 50 + config.max_delay
+    assert bare == whole_pages(num_positions, runner._backend.page_positions) * per_position
 
 
 def test_both_layouts_are_one_model(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Prompts are read once for all who share one, and not for those who have left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra musicgen")
+pytest.importorskip("transformers", reason="needs the extra musicgen")
+
+import torch
+
+from server.models.musicgen.texts import Texts
+from tests.models.musicgen.engines import until
+
+SECONDS = 20.0
+
+
+class Encoder:
+    """Reads a prompt when `may_read` is set."""
+
+    def __init__(self) -> None:
+        self.model = SimpleNamespace(device=torch.device("cpu"))
+        self.may_read = threading.Event()
+        self.begun: list[str] = []
+
+    def encode(self, prompt: str) -> torch.Tensor:
+        self.begun.append(prompt)
+        assert self.may_read.wait(SECONDS)
+        if prompt == "bad":
+            raise MemoryError
+        return torch.zeros(len(prompt), 2)
+
+
+class Backend:
+    def __init__(self) -> None:
+        self.remembered: list[int] = []
+
+    def remember_text(self, states: torch.Tensor) -> torch.Tensor:
+        self.remembered.append(len(states))
+        return states
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return Encoder()
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return Backend()
+
+
+@pytest.fixture
+def texts(encoder: Encoder, backend: Backend) -> Iterator[Texts]:
+    texts = Texts(encoder, backend)  # type: ignore[arg-type]
+    yield texts
+    encoder.may_read.set()
+    texts.close()
+
+
+def test_a_prompt_is_read_once_for_all_who_share_it(
+    texts: Texts, encoder: Encoder, backend: Backend
+) -> None:
+    encoder.may_read.set()
+    first, second = texts.remember("house"), texts.remember("house")
+    assert first.result(SECONDS) is second.result(SECONDS)
+    assert encoder.begun == ["house"]
+    assert backend.remembered == [5]
+
+
+def test_nothing_is_remembered_for_who_left_while_it_was_read(
+    texts: Texts, encoder: Encoder, backend: Backend
+) -> None:
+    leaver = texts.remember("techno")
+    until(lambda: encoder.begun == ["techno"])
+    del leaver
+    stayed = texts.remember("jazz")
+    encoder.may_read.set()
+    assert stayed.result(SECONDS) is not None
+    assert backend.remembered == [4]
+
+
+def test_nothing_is_read_for_who_left_before(
+    texts: Texts, encoder: Encoder, backend: Backend
+) -> None:
+    stayed = texts.remember("jazz")
+    leaver = texts.remember("techno")
+    del leaver
+    last = texts.remember("soul")
+    encoder.may_read.set()
+    assert stayed.result(SECONDS) is not None
+    assert last.result(SECONDS) is not None
+    assert encoder.begun == ["jazz", "soul"]
+
+
+def test_what_could_not_be_read_is_tried_anew(texts: Texts, encoder: Encoder) -> None:
+    encoder.may_read.set()
+    failed = texts.remember("bad")
+    assert isinstance(failed.exception(SECONDS), MemoryError)
+    again = texts.remember("bad")
+    assert again is not failed
+    assert isinstance(again.exception(SECONDS), MemoryError)
