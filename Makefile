@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 # EXTRAS=test,musicgen,phonemes; without it they skip and say so.
 comma := ,
 EXTRAS ?= $(if $(CI),test$(comma)musicgen$(comma)phonemes$(comma)kernels,test)
+# Processes for the tests, which mostly wait.
+TEST_WORKERS ?= 2
 # Two threads on two cores must not spin for each other; the server sets it itself.
 test test-muq test-audiocraft soak quality: export GOMP_SPINCOUNT ?= 1000
 
@@ -31,7 +33,7 @@ run: $(VENV)/.installed-clients $(if $(findstring musicgen,$(MODEL)),$(VENV)/.in
 	exec $(BIN)/python -m server $(if $(PORT),--port $(PORT)) $(if $(MODEL),--music_model_name $(MODEL))
 
 test: $(VENV)/.installed-$(EXTRAS)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 test-muq: $(MUQ_VENV)/.installed
 	$(MUQ_VENV)/bin/python -m pytest tests/muq

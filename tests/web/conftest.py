@@ -25,8 +25,9 @@ addEventListener("securitypolicyviolation", (event) =>
 OpenPage = Callable[..., Studio]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For a module only: while it is there an event loop runs, which asynchronous tests cannot."""
     path = chromium.find()
     if path is None:
         pytest.skip("no Chromium here: install it, or run as root where there is apt-get")
