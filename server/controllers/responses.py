@@ -94,6 +94,13 @@ async def race(*works: Coroutine[None, None, None]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+            task.add_done_callback(_let_be)
+
+
+def _let_be(task: asyncio.Future[None]) -> None:
+    """Whatever came of it in the end; asyncio complains of failures that nobody looks at."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def gone(receive: Receive) -> None:
