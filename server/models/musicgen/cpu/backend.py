@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from ctypes import byref
@@ -17,11 +16,14 @@ from server.models.musicgen.cpu.packing import PackedModel
 from server.models.musicgen.eager import Eager
 from server.models.musicgen.kv_cache import ROWS, TextVectors
 from server.models.musicgen.transformer import LanguageModel
+from server.models.musicgen.turns import Turns
 
 #: What a model makes of a text: something to look at, or vectors before the tokens.
 Text: TypeAlias = Memory | TextVectors
 #: Read at once: enough to multiply many rows by each weight, few enough that a step waits little.
 MAX_COLUMNS = 64
+#: Of a text, read between two steps: they take about half as long as a step.
+TEXT_VECTORS = 32
 NO_TEXT = CMemory()
 
 
@@ -56,7 +58,7 @@ class CompiledModel(Eager):
         # Not at the end of the process, when a step may still be running.
         weakref.finalize(self, library.free, self._step).atexit = False
         #: Texts are read on another thread than the engine's.
-        self._turn = threading.Lock()
+        self._turns = Turns()
 
     @property
     def weights_bytes(self) -> int:
@@ -81,8 +83,8 @@ class CompiledModel(Eager):
         if self.config.melody_frames:
             return TextVectors(vectors)
         text = Memory(self._library, self._num_heads, len(vectors), self._text_format)
-        for first in range(0, len(vectors), ROWS * MAX_COLUMNS):
-            piece = vectors[first : first + ROWS * MAX_COLUMNS]
+        for first in range(0, len(vectors), TEXT_VECTORS):
+            piece = vectors[first : first + TEXT_VECTORS]
             address = piece.data_ptr()
             self._call(self._library.remember_text, address, first, len(piece), byref(text.struct))
         return text
@@ -164,7 +166,7 @@ class CompiledModel(Eager):
         return tokens.to(torch.int64).contiguous()
 
     def _call(self, function: Callable[..., bool], *arguments: object) -> None:
-        with self._turn:
+        with self._turns:
             done = function(self._step, *arguments)
         if not done:
             raise MemoryError("no memory for the C++ decode step")
