@@ -50,19 +50,25 @@ async def unfinished(folder: Path) -> set[str]:
     return jobs
 
 
+def never_finish(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when a job is about to be finished in the store, which then takes forever."""
+    written = asyncio.Event()
+
+    async def never(*_: object) -> bool:
+        written.set()
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(JobStore, "finish", never)
+    return written
+
+
 async def test_a_finished_file_without_its_commit_is_adopted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process ended between the rename and the row."""
     async with opened(tmp_path) as box:
-        written = asyncio.Event()
-
-        async def never(*_: object) -> bool:
-            written.set()
-            await asyncio.Event().wait()
-            return False
-
-        monkeypatch.setattr(JobStore, "finish", never)
+        written = never_finish(monkeypatch)
         stored = await box.submit("warn", 3, seed=4)
         whole = asyncio.create_task(heard(box, stored))
         await asyncio.wait_for(written.wait(), 10)
@@ -85,14 +91,7 @@ async def test_what_failed_without_its_commit_is_begun_anew(
 ) -> None:
     """What it made before it failed is on the disk, and is no finished piece."""
     async with opened(tmp_path) as box:
-        written = asyncio.Event()
-
-        async def never(*_: object) -> bool:
-            written.set()
-            await asyncio.Event().wait()
-            return False
-
-        monkeypatch.setattr(JobStore, "finish", never)
+        written = never_finish(monkeypatch)
         stored = await box.submit("explode", 3)
         await asyncio.wait_for(written.wait(), 10)
     monkeypatch.undo()
