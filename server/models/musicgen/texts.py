@@ -71,8 +71,7 @@ class Texts:
         try:
             memory = self._memory_of(prompt, wanted)
         except BaseException as error:
-            if (text := wanted()) is not None:
-                text.set_exception(error)
+            _fail(wanted, error)
         else:
             if (text := wanted()) is not None:
                 text.set_result(memory)
@@ -83,3 +82,9 @@ class Texts:
         if states is None or wanted() is None:  # what it would take is no longer reserved
             return None
         return self._backend.remember_text(states)
+
+
+def _fail(wanted: ReferenceType[Text], error: BaseException) -> None:
+    """In a function of its own: the error's frames must not hold what holds the error."""
+    if (text := wanted()) is not None:
+        text.set_exception(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -104,3 +106,16 @@ def test_what_could_not_be_read_is_tried_anew(texts: Texts, encoder: Encoder) ->
     again = texts.remember("bad")
     assert again is not failed
     assert isinstance(again.exception(SECONDS), MemoryError)
+
+
+def test_a_failure_holds_nothing_for_longer_than_it_is_held(texts: Texts, encoder: Encoder) -> None:
+    encoder.may_read.set()
+    failed = texts.remember("bad")
+    gone = weakref.ref(failed)
+    assert isinstance(failed.exception(SECONDS), MemoryError)
+    gc.disable()
+    try:
+        del failed
+        until(lambda: gone() is None)
+    finally:
+        gc.enable()
