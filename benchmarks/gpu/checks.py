@@ -3,6 +3,7 @@ shapes and on a few layers of the true ones."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ MELODY_FRAMES = 21
 THIN_LAYERS = 2
 #: Of the norm of the scores, which the error may have.
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-4, "fp16": 3e-3, "bf16": 2.5e-2, "int8": 8e-2}
+#: Where there is int8 its error is told, whatever is measured.
+INT8: dict[str, tuple[Precision, ...]] = defaultdict(tuple, cpu=("int8",), cuda=("int8",))
 #: The requests of a batch: how many columns lie before, and whether they have a text.
 STANDING = ((0, True), (60, True), (700, False), (3, True), (63, False))
 NUM_TEXT_TOKENS = 9
@@ -88,7 +91,7 @@ def _checks(
     thin = {f"{name}, {THIN_LAYERS} layers": thinned(name) for name in widths}
     sizes = {**{name: config.language_model for name, config in tiny.items()}, **thin}
     for name, config in sizes.items():
-        for each in dict.fromkeys(("fp32", precision)):
+        for each in dict.fromkeys(("fp32", precision, *INT8[device.type])):
             error = error_of_scores(config, device, each)
             yield (name, each, "error of the scores"), Check(error, TOLERANCES[each])
     for name, whole in tiny.items():

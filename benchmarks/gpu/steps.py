@@ -15,7 +15,7 @@ from benchmarks.gpu.loaded import Loaded
 from benchmarks.gpu.report import Report, Table, in_words
 from benchmarks.race import Contender, race, times_as_fast
 from benchmarks.standing import Standing, bytes_of_step
-from server.models.musicgen.devices import DTYPES
+from server.models.musicgen.devices import DTYPES, choose_precision
 
 STEPS_A_ROUND = 6
 #: A row is about a shape, so many requests, and where they stand.
@@ -27,7 +27,8 @@ NOTE = f"""\
 A step takes the newest column of each request; its tokens, drawn with guidance, come to the CPU.
 It has to read the weights of its products once, and the keys and values of all positions up to
 there, in both rows of all requests: the bound is as many steps as that allows at the bandwidth of
-copying. Ours and transformers' run in the same format and in turn; medians of rounds of
+copying. Ours and transformers' run in turn, in the same format, or ours in int8 and theirs in what
+PRECISION=auto is here; medians of rounds of
 {STEPS_A_ROUND} steps each. Transformers' are forward passes with a growing cache, without guidance
 and drawing."""
 
@@ -105,8 +106,10 @@ class Course:
 
     def _theirs(self, num_requests: int, position: int) -> Contender:
         if self._peer is None:
-            dtype = DTYPES.get(self._loaded.precision, torch.float32)
-            self._peer = transformers_step(self._loaded.raw, dtype, self._device.device)
+            device = self._device.device
+            own = self._loaded.precision
+            theirs = own if own in DTYPES else choose_precision("auto", device)
+            self._peer = transformers_step(self._loaded.raw, DTYPES[theirs], device)
         step = self._peer(position, num_requests)
         step(0)  # there may be no memory for it
         return Contender("transformers", num_requests, step)

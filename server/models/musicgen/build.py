@@ -21,12 +21,14 @@ from server.models.musicgen.checkpoint.config import MusicGenConfig
 from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.cpu.backend import CompiledModel
 from server.models.musicgen.cpu.library import CannotRun, installed
+from server.models.musicgen.cuda import int8
 from server.models.musicgen.cuda.backend import RecordedModel
 from server.models.musicgen.devices import (
     DTYPES,
     Precision,
     choose_precision,
     companion_dtype,
+    computing_dtype,
 )
 from server.models.musicgen.quantized import quantize
 from server.models.musicgen.runner import Runner
@@ -89,11 +91,24 @@ def backend_for(
             return CompiledModel(model, installed(), precision, torch.get_num_threads())
         except CannotRun as error:
             logger.info("The C++ decode step is not used: {}", error)
+    if device.type == "cuda":
+        return recorded(model, device, precision)
     if precision == "int8":
         quantize(model)
-        return model
-    model.place(device, DTYPES[precision])
-    return RecordedModel(model) if device.type == "cuda" else model
+    else:
+        model.place(device, DTYPES[precision])
+    return model
+
+
+def recorded(
+    model: LanguageModel, device: torch.device, precision: Precision, **choices: Any
+) -> RecordedModel:
+    """`model` as a GPU runs it; in int8 are its weights and what it remembers."""
+    if precision == "int8":
+        int8.quantize(model, device, computing_dtype(precision))
+    else:
+        model.place(device, DTYPES[precision])
+    return RecordedModel(model, remembers_in_int8=precision == "int8", **choices)
 
 
 def _capacity(

@@ -20,11 +20,11 @@ DTYPES: dict[Precision, torch.dtype] = {
 def choose_precision(wanted: str, device: torch.device) -> Precision:
     """auto is fp16 on CUDA, as the reference runs it, and on a CPU bf16 where that is fast.
 
-    int8 is for CPUs. Raises `Unavailable`.
+    int8 is taken only where it is asked for, and not on MPS. Raises `Unavailable`.
     """
     if wanted == "auto":
         return _usual_precision(device)
-    there: list[Precision] = [*DTYPES, *(("int8",) if device.type == "cpu" else ())]
+    there: list[Precision] = [*DTYPES, *(("int8",) if device.type in ("cpu", "cuda") else ())]
     for precision in there:
         if precision == wanted:
             return precision
@@ -32,6 +32,11 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
         f"MusicGen has no PRECISION={wanted} on {device.type}",
         f"Set one of: auto, {', '.join(there)}",
     )
+
+
+def computing_dtype(precision: Precision) -> torch.dtype:
+    """On a GPU, of what comes into a product, and out of it."""
+    return torch.float16 if precision == "int8" else DTYPES[precision]
 
 
 def companion_dtype(precision: Precision, device: torch.device) -> torch.dtype:

@@ -86,7 +86,7 @@ def widths_of(options: ModelOptions) -> Widths:
     on_cpu = not may_have_gpu(options.device)
     fast = on_cpu and precision in ("bf16", "int8") and has_bf16()
     remembered, texts = precision, precision
-    if precision == "int8":
+    if precision == "int8" and on_cpu:
         remembered, texts = ("int8", "bf16") if is_usable() else ("fp32", "fp32")
     names = (precision, remembered, texts, "bf16" if fast else "fp32")
     return Widths(*(BYTES[name] for name in names))

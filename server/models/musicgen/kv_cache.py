@@ -16,8 +16,10 @@ ROWS = 2
 
 
 def bytes_per_position(config: LanguageModelConfig, dtype: torch.dtype) -> int:
-    """Of keys and values, in both rows and all layers."""
-    return 2 * ROWS * config.num_layers * config.dim * dtype.itemsize
+    """Of keys and values, in both rows and all layers; in int8 each head has a step."""
+    step_bytes = torch.float32.itemsize if dtype == torch.int8 else 0
+    head_bytes = config.head_dim * dtype.itemsize + step_bytes
+    return 2 * ROWS * config.num_layers * config.num_heads * head_bytes
 
 
 class LooksBack(Protocol):

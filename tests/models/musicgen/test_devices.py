@@ -42,10 +42,10 @@ def test_what_is_asked_for(wanted: str, device: torch.device) -> None:
     assert choose_precision(wanted, device) == wanted
 
 
-def test_int8_is_for_cpus() -> None:
-    assert choose_precision("int8", CPU) == "int8"
-    with pytest.raises(Unavailable, match="no PRECISION=int8 on cuda") as refused:
-        choose_precision("int8", CUDA)
+def test_int8_is_for_cpus_and_cuda() -> None:
+    assert choose_precision("int8", CPU) == choose_precision("int8", CUDA) == "int8"
+    with pytest.raises(Unavailable, match="no PRECISION=int8 on mps") as refused:
+        choose_precision("int8", MPS)
     assert refused.value.remedy == "Set one of: auto, fp32, bf16, fp16"
 
 
@@ -54,3 +54,4 @@ def test_the_text_encoder_and_the_codec(has_bf16: bool) -> None:
     assert companion_dtype("int8", CPU) == companion_dtype("bf16", CPU) == fast
     assert companion_dtype("fp32", CPU) == torch.float32
     assert companion_dtype("fp16", CUDA) == companion_dtype("bf16", CUDA) == torch.float32
+    assert companion_dtype("int8", CUDA) == torch.float32

@@ -95,6 +95,7 @@ def test_the_precision_counts() -> None:
         assert widths_of(ModelOptions(precision=precision)).products == width
     on_cuda = widths_of(ModelOptions(device="cuda"))
     assert (on_cuda.products, on_cuda.companions) == (2, 4)
+    assert widths_of(ModelOptions(device="cuda", precision="int8")) == Widths(1.07, 1.07, 1.07, 4)
 
 
 @pytest.mark.parametrize(("fast", "width"), [(True, 2), (False, 4)])

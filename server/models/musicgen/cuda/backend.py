@@ -24,7 +24,7 @@ from server.models.musicgen.cuda.operations import Operations, operations_for
 from server.models.musicgen.cuda.pages import PagedMemory, PagedText
 from server.models.musicgen.cuda.recording import Record, recorder
 from server.models.musicgen.cuda.steps import Steps
-from server.models.musicgen.kv_cache import TextMemory, TextVectors
+from server.models.musicgen.kv_cache import ROWS, TextMemory, TextVectors, bytes_per_position
 from server.models.musicgen.sampling import Settings
 from server.models.musicgen.transformer import LanguageModel
 
@@ -48,6 +48,7 @@ class RecordedModel:
         model: LanguageModel,
         operations: Operations | None = None,
         record: Record | None = None,
+        remembers_in_int8: bool = False,
     ) -> None:
         self.config = model.config
         self._model = model
@@ -55,6 +56,7 @@ class RecordedModel:
         self._steps_lane = Lane(model.device, URGENT)
         self._reading_lane = Lane(model.device)
         self._record = record
+        self._in_int8 = remembers_in_int8
         self._made: Steps | None = None
         self._latest_step: Mark = None
         self._latest_piece: Mark = None
@@ -65,17 +67,21 @@ class RecordedModel:
 
     @property
     def bytes_per_position(self) -> int:
-        return self._model.bytes_per_position
+        return bytes_per_position(self.config, torch.int8 if self._in_int8 else self._model.dtype)
 
     @property
     def bytes_per_text_token(self) -> int:
-        return self._model.bytes_per_text_token
+        if self.config.melody_frames:
+            return self._model.bytes_per_text_token
+        return self.bytes_per_position // ROWS
 
     @torch.inference_mode()
     def set_aside(self, capacity: Resources, most_positions: int) -> None:
         self._made = None  # there may not be room for both
         record = self._record or recorder(self._steps_lane)
-        self._made = Steps(self._model, self._operations, record, capacity, most_positions)
+        self._made = Steps(
+            self._model, self._operations, record, capacity, most_positions, self._in_int8
+        )
 
     @property
     def _steps(self) -> Steps:

@@ -9,6 +9,7 @@ from loguru import logger
 from torch import Tensor, nn
 
 from server.models.musicgen.cuda import plain
+from server.models.musicgen.cuda.int8 import Stored
 
 
 class Operations(Protocol):
@@ -16,8 +17,13 @@ class Operations(Protocol):
     so that calls can be recorded. `keys` and `values` are a layer's [pages, H, PAGE, head_dim], and
     a row of `tables` [R, n] names the pages of a row in the order of positions."""
 
+    def product(self, x: Tensor, linear: nn.Module) -> Tensor:
+        """`linear`, which is an `nn.Linear` without bias or an `Int8Linear`, of `x` [R, inputs]:
+        [R, outputs]."""
+        ...
+
     def look_back(
-        self, projected: Tensor, keys: Tensor, values: Tensor, tables: Tensor, positions: Tensor
+        self, projected: Tensor, keys: Stored, values: Stored, tables: Tensor, positions: Tensor
     ) -> Tensor:
         """Remember each row's key and value at its position, and look at all up to that: [R, D].
 
@@ -26,7 +32,7 @@ class Operations(Protocol):
         ...
 
     def look_at_texts(
-        self, queries: Tensor, keys: Tensor, values: Tensor, tables: Tensor, lengths: Tensor
+        self, queries: Tensor, keys: Stored, values: Stored, tables: Tensor, lengths: Tensor
     ) -> Tensor:
         """What each of `queries` [R, D] sees of its text of `lengths` [R]: [R, D], zeros where
         there is none."""

@@ -15,6 +15,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from server.models.musicgen.capacity import PAGE_POSITIONS, whole_pages
 from server.models.musicgen.checkpoint.config import LanguageModelConfig
+from server.models.musicgen.cuda.int8 import Stored
 from server.models.musicgen.cuda.lanes import Mark
 from server.models.musicgen.kv_cache import ROWS, TextMemory, bytes_per_position, look_back
 
@@ -23,7 +24,8 @@ SCRATCH_PAGE = 0
 
 
 class PagePool:
-    """`keys` and `values` [L, pages, H, PAGE_POSITIONS, head_dim]. Pages are for any thread."""
+    """`keys` and `values` [L, pages, H, PAGE_POSITIONS, head_dim], read in `dtype` and kept so or
+    in int8. Pages are for any thread."""
 
     def __init__(
         self,
@@ -31,9 +33,12 @@ class PagePool:
         num_bytes: int,
         device: torch.device,
         dtype: torch.dtype,
+        in_int8: bool = False,
     ) -> None:
         """As many pages as `num_bytes` hold, and the scratch page."""
-        self.page_bytes = PAGE_POSITIONS * bytes_per_position(config, dtype) // ROWS
+        kept_as = torch.int8 if in_int8 else dtype
+        self.page_bytes = PAGE_POSITIONS * bytes_per_position(config, kept_as) // ROWS
+        self.device = device
         num_pages = num_bytes // self.page_bytes
         shape = (
             config.num_layers,
@@ -43,8 +48,8 @@ class PagePool:
             config.head_dim,
         )
         # Never read beyond what was written, so it need not be cleared.
-        self.keys = torch.empty(shape, device=device, dtype=dtype)
-        self.values = torch.empty(shape, device=device, dtype=dtype)
+        self.keys = Stored.empty(shape, dtype, in_int8, device)
+        self.values = Stored.empty(shape, dtype, in_int8, device)
         self._free = list(range(num_pages, SCRATCH_PAGE, -1))
         self._one_at_a_time = threading.RLock()  # pages may go back in the middle of a `take`
 
@@ -76,7 +81,7 @@ class Paged:
         weakref.finalize(self, pool.give_back, pages).atexit = False
         self.num_bytes = num_pages * pool.page_bytes
         #: In the order of positions, [rows, pages], for the host; and for the device.
-        device = pool.keys.device
+        device = pool.device
         self.table = torch.tensor(pages, pin_memory=device.type == "cuda").view(num_rows, -1)
         self.on_device = self.table.to(device, non_blocking=True)
 
@@ -85,7 +90,7 @@ class Paged:
         if not 0 <= position < self.num_positions:
             raise ValueError(f"position {position} of a memory of {self.num_positions}")
 
-    def _seen(self, stored: Tensor, stop: int) -> Tensor:
+    def _seen(self, stored: Stored, stop: int) -> Tensor:
         """A layer's keys or values of the positions before `stop`, [rows, H, stop, head_dim]."""
         num_pages = whole_pages(stop) // PAGE_POSITIONS
         pages = stored[self.on_device[:, :num_pages]]  # [rows, n, H, PAGE_POSITIONS, head_dim]
@@ -104,12 +109,12 @@ class PagedMemory(Paged):
         self, layer: int, start: int, queries: Tensor, keys: Tensor, values: Tensor
     ) -> Tensor:
         stop = start + queries.shape[2]
-        self._put(self._pool.keys[layer], start, keys)
-        self._put(self._pool.values[layer], start, values)
-        seen_keys = self._seen(self._pool.keys[layer], stop)
-        return look_back(queries, seen_keys, self._seen(self._pool.values[layer], stop))
+        own_keys, own_values = self._pool.keys.of(layer), self._pool.values.of(layer)
+        self._put(own_keys, start, keys)
+        self._put(own_values, start, values)
+        return look_back(queries, self._seen(own_keys, stop), self._seen(own_values, stop))
 
-    def _put(self, stored: Tensor, start: int, new: Tensor) -> None:
+    def _put(self, stored: Stored, start: int, new: Tensor) -> None:
         """A layer's keys or values `new` [2, H, S, head_dim] from position `start` on."""
         at = torch.arange(start, start + new.shape[2], device=new.device)
         pages = self.on_device[:, at // PAGE_POSITIONS]  # [2, S]
@@ -125,11 +130,11 @@ class PagedText(Paged):
         self._put(pool.values, text.values)
 
     def attend(self, layer: int, queries: Tensor) -> Tensor:
-        keys = self._seen(self._pool.keys[layer], self.num_positions)
-        values = self._seen(self._pool.values[layer], self.num_positions)
+        keys = self._seen(self._pool.keys.of(layer), self.num_positions)
+        values = self._seen(self._pool.values.of(layer), self.num_positions)
         return scaled_dot_product_attention(queries, keys, values)
 
-    def _put(self, stored: Tensor, new: Tensor) -> None:
+    def _put(self, stored: Stored, new: Tensor) -> None:
         """All layers' keys or values, `new` [L, H, T, head_dim]."""
         whole = pad(new, (0, 0, 0, -new.shape[2] % PAGE_POSITIONS))
         pages = whole.unflatten(2, (-1, PAGE_POSITIONS)).transpose(1, 2)

@@ -10,13 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
+from server.models.musicgen.cuda.int8 import Stored
 from server.models.musicgen.kv_cache import ROWS
 
 
+def product(x: Tensor, linear: nn.Module) -> Tensor:
+    return linear(x)  # type: ignore[no-any-return]
+
+
 def look_back(
-    projected: Tensor, keys: Tensor, values: Tensor, tables: Tensor, positions: Tensor
+    projected: Tensor, keys: Stored, values: Stored, tables: Tensor, positions: Tensor
 ) -> Tensor:
-    num_heads, page_positions = keys.shape[1:3]
+    num_heads, page_positions = keys.numbers.shape[1:3]
     heads = projected.unflatten(-1, (3, num_heads, -1))  # [R, 3, H, head_dim]
     queries, new_keys, new_values = heads.unbind(dim=1)
     at = positions.repeat_interleave(ROWS, output_size=len(tables))
@@ -27,9 +32,9 @@ def look_back(
 
 
 def look_at_texts(
-    queries: Tensor, keys: Tensor, values: Tensor, tables: Tensor, lengths: Tensor
+    queries: Tensor, keys: Stored, values: Stored, tables: Tensor, lengths: Tensor
 ) -> Tensor:
-    heads = queries.unflatten(-1, (keys.shape[1], -1))
+    heads = queries.unflatten(-1, (keys.numbers.shape[1], -1))
     return _seen(heads, keys, values, tables, lengths)
 
 
@@ -39,9 +44,9 @@ def add_norm(x: Tensor, added: Tensor | None, norm: nn.LayerNorm, dtype: torch.d
     return layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps).to(dtype)
 
 
-def _seen(queries: Tensor, keys: Tensor, values: Tensor, tables: Tensor, lengths: Tensor) -> Tensor:
+def _seen(queries: Tensor, keys: Stored, values: Stored, tables: Tensor, lengths: Tensor) -> Tensor:
     """What `queries` [R, H, head_dim] see of the first `lengths` [R] positions, [R, D]."""
-    at = torch.arange(tables.shape[1] * keys.shape[2], device=tables.device)
+    at = torch.arange(tables.shape[1] * keys.numbers.shape[2], device=tables.device)
     there = at < lengths[:, None]  # [R, N]
     # what was never written may be no number, and even no share of it would be none
     all_keys, all_values = (

@@ -43,10 +43,16 @@ class Step:
 
     def __call__(self) -> None:
         inputs, num_slots = self.inputs, len(self.inputs.positions)
-        logits = self.model.logits(self._states()).unflatten(0, (-1, ROWS))
+        logits = self._scores(self._states())
         guided = guide(logits, inputs.settings.guidance)
         self.outputs.logits[:num_slots] = logits
         self.outputs.tokens[:num_slots] = draw(guided, inputs.settings, inputs.clocks)
+
+    def _scores(self, states: Tensor) -> Tensor:
+        """[2B, D] → [B, 2, K, card], float32."""
+        config = self.model.config
+        scores = self.operations.product(states, self.model.heads).float()
+        return scores.view(-1, ROWS, config.num_codebooks, config.codebook_size)
 
     def _states(self) -> Tensor:
         """The final states, [2B, D]."""
@@ -60,21 +66,21 @@ class Step:
 
     def _through(self, index: int, layer: Layer, x: Tensor, added: Tensor | None) -> Tensor:
         """`x` [2B, D] gets what each part adds at the beginning of the next; returns the last."""
-        projected = layer.self_attention.qkv(self._normed(x, added, layer.norm1))
-        keys, values = self.pool.keys[index], self.pool.values[index]
-        inputs, operations = self.inputs, self.operations
+        inputs, operations, product = self.inputs, self.operations, self.operations.product
+        keys, values = self.pool.keys.of(index), self.pool.values.of(index)
+        projected = product(self._normed(x, added, layer.norm1), layer.self_attention.qkv)
         seen = operations.look_back(projected, keys, values, inputs.tables, inputs.positions)
-        added = layer.self_attention.out(seen)
+        added = product(seen, layer.self_attention.out)
         if not self.model.config.melody_frames:
             normed = self._normed(x, added, layer.norm_cross)
             # rows without the text get nothing
-            queries = layer.cross_attention.query(normed[::ROWS])
+            queries = product(normed[::ROWS], layer.cross_attention.query)
             read = operations.look_at_texts(
                 queries, keys, values, inputs.text_tables, inputs.text_lengths
             )
-            added = layer.cross_attention.out(read)
-        hidden = layer.linear1(self._normed(x, added, layer.norm2))
-        return layer.linear2(gelu(hidden))  # type: ignore[no-any-return]
+            added = product(read, layer.cross_attention.out)
+        hidden = product(self._normed(x, added, layer.norm2), layer.linear1)
+        return product(gelu(hidden), layer.linear2)
 
     def _normed(self, x: Tensor, added: Tensor | None, norm: torch.nn.LayerNorm) -> Tensor:
         return self.operations.add_norm(x, added, norm, self.model.dtype)

@@ -19,7 +19,10 @@ from server.models.musicgen.transformer import LanguageModel
 
 
 class Steps:
-    """For what `capacity` lets in, each request of up to `most_positions`."""
+    """For what `capacity` lets in, each request of up to `most_positions`.
+
+    `in_int8`: what they remember.
+    """
 
     def __init__(
         self,
@@ -28,10 +31,11 @@ class Steps:
         record: Record,
         capacity: Resources,
         most_positions: int,
+        in_int8: bool,
     ) -> None:
         config, device = model.config, model.device
         num_slots = max(1, capacity.slots)
-        self.pool = PagePool(config, capacity.memory_bytes, device, model.dtype)
+        self.pool = PagePool(config, capacity.memory_bytes, device, model.dtype, in_int8)
         self.inputs = Inputs(config, num_slots, most_positions, device)
         self._outputs = Outputs(config, num_slots, device)
         self._drawn = torch.zeros_like(

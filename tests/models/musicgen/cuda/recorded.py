@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from server.models.base import Resources
+from server.models.musicgen.cuda import int8
 from server.models.musicgen.cuda.backend import RecordedModel
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.transformer import LanguageModel
@@ -83,16 +84,18 @@ def recorded_model(
     return backend
 
 
-def recorded_runner(variant: str, **choices: Any) -> Runner:
+def recorded_runner(variant: str, in_int8: bool = False, **choices: Any) -> Runner:
     made = checkpoint(variant)
-    backend = recorded_model(made.language_model, **choices)
+    if in_int8:
+        int8.quantize(made.language_model, CPU, torch.float16)
+    backend = recorded_model(made.language_model, remembers_in_int8=in_int8, **choices)
     return Runner(made, backend, CPU, torch.float32, 0.16)
 
 
 def num_pages(backend: RecordedModel) -> tuple[int, int]:
     """Free ones, and all."""
     pool = backend._steps.pool
-    return pool.num_free, pool.keys.shape[1] - 1
+    return pool.num_free, pool.keys.numbers.shape[1] - 1
 
 
 def _tensors(made: object) -> list[Tensor]:

@@ -21,9 +21,12 @@ from torch import Tensor, nn
 
 from server.models.musicgen.capacity import PAGE_POSITIONS
 from server.models.musicgen.cuda import plain
+from server.models.musicgen.cuda.int8 import Int8Linear, Stored, quantize
 from server.models.musicgen.cuda.operations import operations_for
+from tests.models.musicgen.cpu.compiled import random_model, sizes
+from tests.models.musicgen.cpu.test_backend import random_tokens, scores
 from tests.models.musicgen.cuda.conftest import NO_TRITON
-from tests.models.musicgen.cuda.recorded import recorded_runner
+from tests.models.musicgen.cuda.recorded import recorded_model, recorded_runner
 from tests.models.musicgen.engines import WINDOWED
 from tests.models.musicgen.references import CPU, perform, runner
 
@@ -34,19 +37,38 @@ ERRORS = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
 class Layer:
     """Pages full of random keys and values, and tables that name each page once."""
 
-    def __init__(self, num_rows: int, num_heads: int, head_dim: int, num_pages: int) -> None:
+    def __init__(
+        self,
+        num_rows: int,
+        num_heads: int,
+        head_dim: int,
+        num_pages: int,
+        dtype: torch.dtype = torch.float32,
+        in_int8: bool = False,
+    ) -> None:
         shape = (num_rows * num_pages + 1, num_heads, PAGE_POSITIONS, head_dim)
-        self.keys, self.values = (torch.randn(shape, device=DEVICE) for _ in range(2))
+        self.keys, self.values = (
+            Stored.empty(shape, dtype, in_int8, DEVICE) for _ in ("keys", "values")
+        )
+        for stored in (self.keys, self.values):
+            stored[:] = torch.randn(shape, device=DEVICE)
         pages = torch.randperm(num_rows * num_pages) + 1
         self.tables = pages.view(num_rows, num_pages).to(DEVICE)
         self.dim = num_heads * head_dim
 
-    def to(self, dtype: torch.dtype) -> Layer:
-        self.keys, self.values = self.keys.to(dtype), self.values.to(dtype)
-        return self
+    def copies(self) -> tuple[Stored, Stored]:
+        return copy_of(self.keys), copy_of(self.values)
 
-    def copies(self) -> tuple[Tensor, Tensor]:
-        return self.keys.clone(), self.values.clone()
+
+def copy_of(stored: Stored) -> Stored:
+    steps = None if stored.steps is None else stored.steps.clone()
+    return Stored(stored.numbers.clone(), steps, stored.dtype)
+
+
+def is_same(one: Stored, other: Stored) -> bool:
+    if one.steps is None or other.steps is None:
+        return one.steps is other.steps and torch.equal(one.numbers, other.numbers)
+    return torch.equal(one.steps, other.steps) and torch.equal(one.numbers, other.numbers)
 
 
 def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -61,6 +83,7 @@ def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     positions=st.lists(st.integers(0, 5 * PAGE_POSITIONS - 1), min_size=3, max_size=3),
     num_splits=st.sampled_from((1, 2, 3, 8, 16)),
     dtype=st.sampled_from(tuple(ERRORS)),
+    in_int8=st.booleans(),
 )
 def test_looking_back(
     kernels: ModuleType,
@@ -70,10 +93,11 @@ def test_looking_back(
     positions: list[int],
     num_splits: int,
     dtype: torch.dtype,
+    in_int8: bool,
 ) -> None:
     """At every length, in any number of stretches; what is new is kept, and nothing else is."""
     torch.manual_seed(sum(positions))
-    layer = Layer(2 * num_sequences, num_heads, head_dim, 5).to(dtype)
+    layer = Layer(2 * num_sequences, num_heads, head_dim, 5, dtype, in_int8)
     at = torch.tensor(positions[:num_sequences], device=DEVICE)
     projected = random(2 * num_sequences, 3 * layer.dim, dtype=dtype)
     keys, values = layer.copies()
@@ -81,8 +105,8 @@ def test_looking_back(
     found = kernels._attended(*given, num_splits=num_splits, remembers=True)
     expected_keys, expected_values = layer.copies()
     expected = plain.look_back(projected, expected_keys, expected_values, layer.tables, at)
-    assert torch.equal(keys, expected_keys)
-    assert torch.equal(values, expected_values)
+    assert is_same(keys, expected_keys)
+    assert is_same(values, expected_values)
     assert (found - expected).abs().max() <= ERRORS[dtype]
 
 
@@ -108,9 +132,10 @@ def test_a_batch_of_one_of_the_published_shapes(
     assert torch.allclose(found, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("in_int8", [False, True])
 @pytest.mark.parametrize("dtype", ERRORS)
-def test_looking_at_texts(kernels: ModuleType, dtype: torch.dtype) -> None:
-    layer = Layer(4, 2, 64, 4).to(dtype)
+def test_looking_at_texts(kernels: ModuleType, dtype: torch.dtype, in_int8: bool) -> None:
+    layer = Layer(4, 2, 64, 4, dtype, in_int8)
     lengths = torch.tensor([0, 1, 40, 128], device=DEVICE)
     queries = random(4, layer.dim, dtype=dtype)
     given = (queries, layer.keys, layer.values, layer.tables, lengths)
@@ -119,14 +144,44 @@ def test_looking_at_texts(kernels: ModuleType, dtype: torch.dtype) -> None:
     assert not found[0].any()  # who has no text gets exactly nothing
 
 
-def test_what_is_not_there_is_not_looked_at(kernels: ModuleType) -> None:
-    layer = Layer(2, 2, 16, 3)
+@pytest.mark.parametrize("in_int8", [False, True])
+def test_what_is_not_there_is_not_looked_at(kernels: ModuleType, in_int8: bool) -> None:
+    layer = Layer(2, 2, 16, 3, in_int8=in_int8)
     at = torch.tensor([40], device=DEVICE)
     projected = random(2, 3 * layer.dim)
     expected = kernels.look_back(projected, *layer.copies(), layer.tables, at)
     beyond = layer.tables[:, 2]
-    layer.keys[beyond], layer.values[beyond] = float("nan"), float("nan")
+    for stored in (layer.keys, layer.values):
+        spoiled = stored.numbers if stored.steps is None else stored.steps
+        spoiled[beyond] = float("nan")
     assert torch.equal(kernels.look_back(projected, *layer.copies(), layer.tables, at), expected)
+
+
+#: Shares of the largest output. Triton's interpreter cannot multiply matrices of bfloat16.
+PRODUCT_ERRORS = {torch.float32: 2e-6, torch.float16: 2e-3}
+
+
+@pytest.mark.parametrize("dtype", PRODUCT_ERRORS)
+@pytest.mark.parametrize(
+    ("num_rows", "num_inputs", "num_outputs"),
+    [(1, 64, 48), (2, 1024, 40), (5, 100, 333), (17, 300, 2100), (96, 256, 100), (150, 70, 33)],
+)
+def test_products_with_int8(
+    kernels: ModuleType, num_rows: int, num_inputs: int, num_outputs: int, dtype: torch.dtype
+) -> None:
+    """Of every number of rows, also where nothing is a multiple of what is taken together."""
+    weight = random(num_outputs, num_inputs) * torch.rand(num_outputs, 1, device=DEVICE)
+    weight[0] = 0  # nothing to share a step
+    linear, x = Int8Linear(weight), random(num_rows, 2 * num_inputs, dtype=dtype)[:, :num_inputs]
+    found, expected = kernels.product(x, linear), plain.product(x, linear)
+    assert found.dtype == dtype
+    assert not found[:, 0].any()
+    assert (found - expected).abs().max() <= PRODUCT_ERRORS[dtype] * expected.abs().max()
+
+
+def test_other_products_are_those_of_torch(kernels: ModuleType) -> None:
+    linear, x = nn.Linear(48, 70, bias=False, device=DEVICE), random(5, 48)
+    assert torch.equal(kernels.product(x, linear), linear(x))
 
 
 @pytest.mark.parametrize("dtype", ERRORS)
@@ -152,6 +207,17 @@ def test_tokens_by_the_kernels_are_those_of_torch(kernels: ModuleType) -> None:
     wish = replace(WINDOWED, num_frames=14, window_frames=10, stride_frames=6)
     tokens = perform(recorded_runner("mono", num_slots=1, operations=kernels), wish)
     assert torch.equal(tokens, perform(runner("mono"), wish))
+
+
+@pytest.mark.skipif(DEVICE.type == "cuda", reason="the interpreter computes on a CPU")
+def test_scores_in_int8_by_the_kernels_are_those_of_torch(kernels: ModuleType) -> None:
+    tokens, found = random_tokens(sizes(), 4, 2), []
+    for operations in (kernels, plain):
+        model = random_model(sizes())
+        quantize(model, CPU, torch.float16)
+        backend = recorded_model(model, operations=operations, remembers_in_int8=True)
+        found.append(scores(backend, tokens, [3, None], first=2))
+    assert (found[0] - found[1]).norm() < 4e-3 * found[1].norm()
 
 
 def test_where_the_kernels_cannot_run_torch_computes_and_it_is_said() -> None:
@@ -181,9 +247,10 @@ def test_they_compile_for_gpus_without_one() -> None:
     compiled = json.loads(made.stdout)
     assert {(each["name"], each["architecture"]) for each in compiled} == {
         (name, architecture)
-        for name in ("_attend", "_join", "_add_norm")
+        for name in ("_attend", "_join", "_add_norm", "_product")
         for architecture in (80, 90)
     }
     for each in compiled:
         assert each["num_bytes"] > 0
         assert each["name"] != "_attend" or each["wide_loads"] >= 2, each
+        assert each["name"] != "_product" or each["wide_copies"] >= 2, each

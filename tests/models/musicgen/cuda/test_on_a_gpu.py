@@ -12,12 +12,12 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 import torch
 
 from server.models.base import Resources
-from server.models.musicgen.build import backend_for
+from server.models.musicgen.build import backend_for, recorded
 from server.models.musicgen.checkpoint.loading import load
 from server.models.musicgen.cuda import plain
 from server.models.musicgen.cuda.backend import RecordedModel
 from server.models.musicgen.cuda.recording import as_it_is
-from server.models.musicgen.devices import DTYPES, Precision
+from server.models.musicgen.devices import Precision
 from server.models.musicgen.runner import Performance, Runner
 from server.models.musicgen.wish import Wish
 from tests.models.musicgen.cpu.compiled import random_model, sizes
@@ -36,8 +36,7 @@ NUM_SLOTS = 32
 
 def runner(precision: Precision = "fp32", **choices: object) -> Runner:
     checkpoint = load(folder("mono", "huggingface"), t5_of("mono"))
-    checkpoint.language_model.place(GPU, DTYPES[precision])
-    backend = RecordedModel(checkpoint.language_model, **choices)  # type: ignore[arg-type]
+    backend = recorded(checkpoint.language_model, GPU, precision, **choices)
     made = Runner(checkpoint, backend, GPU, torch.float32, 0.16)
     made.make_room(Resources(NUM_SLOTS, 2**26))
     return made
@@ -61,7 +60,7 @@ def made_together(runner: Runner, wishes: list[Wish]) -> list[torch.Tensor]:
     return [each.frames(0, each.num_complete_frames) for each in sequences]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
 def test_graphs_are_the_step_itself_token_for_token(precision: Precision) -> None:
     """32 requests of all kinds at once; every page comes back."""
     wishes = [replace(VARIED[n % len(VARIED)], seed=n) for n in range(NUM_SLOTS)]
@@ -81,8 +80,9 @@ def test_tokens_are_the_references(name: str, operations: object) -> None:
     assert torch.equal(tokens, tensor("mono", name))
 
 
-def test_graphs_and_kernels_are_taken() -> None:
-    backend = backend_for(random_model(sizes()), GPU, "fp16")
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_graphs_and_kernels_are_taken(precision: Precision) -> None:
+    backend = backend_for(random_model(sizes()), GPU, precision)
     assert isinstance(backend, RecordedModel)
     assert backend._operations.__name__.endswith("kernels")  # type: ignore[attr-defined]
 

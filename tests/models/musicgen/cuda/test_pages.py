@@ -22,14 +22,16 @@ from tests.models.musicgen.references import CPU
 CONFIG = sizes(num_heads=2, num_layers=3)
 
 
-def pool(num_pages: int = 12, spare_bytes: int = 0) -> PagePool:
-    page_bytes = PagePool(CONFIG, 0, CPU, torch.float32).page_bytes
-    return PagePool(CONFIG, num_pages * page_bytes + spare_bytes, CPU, torch.float32)
+def pool(num_pages: int = 12, spare_bytes: int = 0, in_int8: bool = False) -> PagePool:
+    page_bytes = PagePool(CONFIG, 0, CPU, torch.float32, in_int8).page_bytes
+    num_bytes = num_pages * page_bytes + spare_bytes
+    return PagePool(CONFIG, num_bytes, CPU, torch.float32, in_int8)
 
 
-def test_what_is_set_aside_is_all_there_is() -> None:
-    pages = pool(4, spare_bytes=100)
-    held = pages.keys.nbytes + pages.values.nbytes
+@pytest.mark.parametrize("in_int8", [False, True])
+def test_what_is_set_aside_is_all_there_is(in_int8: bool) -> None:
+    pages = pool(4, spare_bytes=100, in_int8=in_int8)
+    held = pages.keys.num_bytes + pages.values.num_bytes
     assert pages.num_free == 4
     assert held == 5 * pages.page_bytes  # and the scratch page
 

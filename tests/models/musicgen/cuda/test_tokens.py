@@ -39,6 +39,17 @@ def test_a_tape_of_the_first_step_makes_all_tokens(name: str) -> None:
     assert set(recorder.played) == {1}
 
 
+@pytest.mark.parametrize("name", ["sample_topk", "long_sample"])
+def test_in_int8_a_tape_makes_the_tokens_of_the_step_itself(name: str) -> None:
+    wish = wish_for("mono", name)
+    taped = recorded_runner("mono", in_int8=True, record=Recorder())
+    tokens = perform(taped, wish, most_columns=70)
+    assert torch.equal(tokens, perform(recorded_runner("mono", in_int8=True), wish, 70))
+    assert tokens.shape == tensor("mono", name).shape
+    free, everything = num_pages(taped._backend)  # type: ignore[arg-type]
+    assert free == everything
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_tokens_are_those_of_transformers(seed: int) -> None:
     case = plain.random_case(seed)
