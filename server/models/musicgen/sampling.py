@@ -92,31 +92,32 @@ def draw(logits: Tensor, settings: Settings, clocks: Tensor) -> Tensor:
     `clocks` are from `draw_clocks`; a greedy row's are not looked at.
     """
     probabilities = torch.softmax(logits / settings.temperature, dim=-1)
-    kept = _top_k(probabilities, settings.top_k, settings.largest_top_k)
-    tokens = _race(kept, clocks)
-    if settings.any_nucleus:
-        by_share = _draw_top_p(probabilities, settings.top_p, clocks)
-        tokens = torch.where(settings.nucleus[..., 0], by_share, tokens)
+    if settings.any_nucleus:  # to sort them all is then enough for both
+        falling, order = probabilities.sort(dim=-1, descending=True)
+        by_share = order.gather(-1, _top_p(falling, settings.top_p, clocks)[..., None])[..., 0]
+        by_rank = _race(_top_k(probabilities, falling, settings.top_k), clocks)
+        tokens = torch.where(settings.nucleus[..., 0], by_share, by_rank)
+    else:
+        falling = probabilities.topk(settings.largest_top_k, dim=-1).values
+        tokens = _race(_top_k(probabilities, falling, settings.top_k), clocks)
     if settings.any_greedy:
         tokens = torch.where(settings.greedy[..., 0], logits.argmax(dim=-1), tokens)
     return tokens
 
 
-def _top_k(probabilities: Tensor, k: Tensor, largest_k: int) -> Tensor:
-    """All but those below the k-th largest become 0; ties with it are kept."""
-    largest = probabilities.topk(largest_k, dim=-1).values
-    least = largest.gather(-1, (k - 1).expand(*largest.shape[:-1], 1))
+def _top_k(probabilities: Tensor, falling: Tensor, k: Tensor) -> Tensor:
+    """All but those below the k-th of the `falling` ones become 0; ties with it are kept."""
+    least = falling.gather(-1, (k - 1).expand(*falling.shape[:-1], 1))
     kept = probabilities * (probabilities >= least)
     return kept / kept.sum(dim=-1, keepdim=True)
 
 
-def _draw_top_p(probabilities: Tensor, p: Tensor, clocks: Tensor) -> Tensor:
-    """Nucleus sampling (Holtzman et al., 2020), drawn over the probabilities in falling order."""
-    falling, tokens = probabilities.sort(dim=-1, descending=True)
+def _top_p(falling: Tensor, p: Tensor, clocks: Tensor) -> Tensor:
+    """Nucleus sampling (Holtzman et al., 2020), drawn over the probabilities in falling order:
+    the place of the one that is drawn."""
     before = falling.cumsum(dim=-1) - falling
     kept = falling * ~(before > p)
-    place = _race(kept / kept.sum(dim=-1, keepdim=True), clocks)
-    return tokens.gather(-1, place[..., None])[..., 0]
+    return _race(kept / kept.sum(dim=-1, keepdim=True), clocks)
 
 
 def _race(probabilities: Tensor, clocks: Tensor) -> Tensor:
