@@ -47,7 +47,7 @@ class OneChannel:
 
     def decode_latent(self, codes: Tensor) -> Tensor:
         """[B, K, T] → [B, dim, T]."""
-        return self._codec.quantizer.decode(codes)
+        return self._codec.quantizer.decode(codes).transpose(1, 2)
 
 
 class Diffusion:

@@ -29,13 +29,13 @@ class Quantizer(nn.Module):
         self.codebooks = nn.Parameter(torch.empty(num_codebooks * codebook_size, dim))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """[B, K, n] → [B, dim, n]."""
+        """[B, K, n] → [B, n, dim]."""
         first_rows = torch.arange(self.num_codebooks, device=codes.device) * self.codebook_size
-        return self.codebooks[codes + first_rows[:, None]].sum(dim=1).transpose(1, 2)
+        return self.codebooks[codes + first_rows[:, None]].sum(dim=1)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """[B, dim, n] → [B, K, n]: in each codebook the vector nearest to what is left."""
-        rest = frames.transpose(1, 2)  # [B, n, dim]
+        """[B, n, dim] → [B, K, n]: in each codebook the vector nearest to what is left."""
+        rest = frames
         codes = []
         for codebook in self.codebooks.split(self.codebook_size):
             distances = codebook.pow(2).sum(-1) - 2 * rest @ codebook.t()  # less a constant
@@ -46,7 +46,7 @@ class Quantizer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent frames [B, dim, n] → samples [B, 1, n · hop]."""
+    """Latent frames [B, n, dim] → samples [B, n · hop, 1]."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Decoder(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Samples [B, 1, n] → latent frames [B, dim, ceil(n / hop)]."""
+    """Samples [B, n, 1] → latent frames [B, ceil(n / hop), dim]."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -114,10 +114,14 @@ class Codec(nn.Module):
         goes on from its tokens, and one of them is another at the least rounding."""
         self.to(device, torch.float32)
         self.decoder.to(dtype)
+        for module in self.modules():
+            if isinstance(module, Conv | TransposedConv | ResidualLSTM):
+                module.lay_out()
 
     @property
     def weights_bytes(self) -> int:
-        return sum(parameter.nbytes for parameter in self.parameters())
+        packed = (each.packed_bytes for each in self.modules() if isinstance(each, ResidualLSTM))
+        return sum(parameter.nbytes for parameter in self.parameters()) + sum(packed)
 
     def stream(self, channels: int) -> DecoderStream:
         """Begin to decode a sound of `channels` channels."""
@@ -134,12 +138,12 @@ class Codec(nn.Module):
         channels = streams[0].channels
         by_channel = [each.unflatten(0, (-1, channels)).transpose(0, 1) for each in codes]
         dtype = next(self.decoder.parameters()).dtype
-        x = self.quantizer.decode(torch.cat(by_channel)).to(dtype)  # [rows, dim, n]
+        x = self.quantizer.decode(torch.cat(by_channel)).to(dtype)  # [rows, n, dim]
         state = joined([stream.state for stream in streams])
         samples, state = push_through(self.decoder.layers, x, state, last)
         for stream, own in zip(streams, split(state, channels, len(streams)), strict=True):
             stream.state = own
-        return list(samples[:, 0].split(channels))
+        return list(samples[..., 0].split(channels))
 
     def decode(self, codes: Tensor, channels: int) -> Tensor:
         """A whole sound: `codes` [channels · K, n] → samples [channels, n · hop]."""
@@ -147,7 +151,7 @@ class Codec(nn.Module):
 
     def encode(self, samples: Tensor) -> Tensor:
         """`samples` [channels, n] float32 → codes [channels · K, ceil(n / hop)]."""
-        x = samples[:, None]
+        x = samples[..., None]
         for layer in self.encoder.layers:
             x = layer(x)
         codes = self.quantizer.encode(x)  # [channels, K, n]
