@@ -164,6 +164,7 @@ def notice(
     for generation, diary in (*playing, *joining):
         engine.cancel(generation)
         diary.closed.wait()
+    runner._texts._long.submit(int).result()  # a long text is read to its end, and seen no more
     gaps = [(later, later - earlier) for earlier, later in pairwise(times)]
     usual = statistics.median(gap for at, gap in gaps if at < joined_at)
     return usual, max(gap for at, gap in gaps if at > joined_at)

@@ -33,8 +33,8 @@ T = TypeVar("T", bound=Memory)
 class Backend(Protocol[M, T]):
     """The language model at work. `M` is the memory of a sequence, `T` that of a text.
 
-    Methods are for the engine's thread, but `remember_text`, which may be called from another one
-    while a step runs. What fails in the middle can be called again: nothing else has changed.
+    Methods are for the engine's thread, but `remember_text`, which may be called from others while
+    a step runs. What fails in the middle can be called again: nothing else has changed.
     """
 
     config: LanguageModelConfig

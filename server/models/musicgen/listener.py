@@ -19,7 +19,7 @@ from server.generation import Recording
 from server.models.musicgen.checkpoint.config import MusicGenConfig
 from server.models.musicgen.chroma import Classes, pitch_classes
 from server.models.musicgen.codec.model import Codec
-from server.models.musicgen.priority import give_way
+from server.models.musicgen.priority import NICEST, give_way
 from server.models.musicgen.separation import separated
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Listener:
         self._codec = codec
         self._config = config
         device = codec.quantizer.codebooks.device
-        self._thread = ThreadPoolExecutor(1, "listener", give_way, (device,))
+        self._thread = ThreadPoolExecutor(1, "listener", give_way, (device, NICEST))
         self._tunes: MutableMapping[Recording, Future[Tune]] = WeakKeyDictionary()
         self._openings: MutableMapping[Recording, Future[Opening]] = WeakKeyDictionary()
 

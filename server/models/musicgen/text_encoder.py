@@ -27,7 +27,7 @@ UNBOUNDED = 10**9
 class TextEncoder:
     """Prompt → states [T, text_dim] float32, one for each token and one for the end.
 
-    `model` is T5's encoder; `encode` is for one thread.
+    `model` is T5's encoder. For any thread.
     """
 
     def __init__(self, model: T5EncoderModel, tokenizer: Any) -> None:
@@ -40,7 +40,7 @@ class TextEncoder:
     def tokens(self, prompt: str) -> list[int]:
         """The token numbers of `prompt`, the end's included; what is no Unicode becomes "?".
 
-        For any thread. Raises `TooLarge`, with the numbers.
+        Raises `TooLarge`, with the numbers.
         """
         clean = prompt.encode("utf-8", "replace").decode("utf-8")
         with self._one_at_a_time:  # the tokenizer sets itself up anew at each call
@@ -58,17 +58,22 @@ class TextEncoder:
         """The states of `prompt`; None for the empty prompt, which conditions nothing."""
         if not prompt:
             return None
-        if prompt in self._known:
-            self._known.move_to_end(prompt)
-        else:
-            self._keep(prompt, self._states(prompt))
-        return self._known[prompt]
+        with self._one_at_a_time:
+            if prompt in self._known:
+                self._known.move_to_end(prompt)
+                return self._known[prompt]
+        states = self._states(prompt)
+        with self._one_at_a_time:
+            self._keep(prompt, states)
+        return states
 
     def _states(self, prompt: str) -> Tensor:
         tokens = torch.tensor([self.tokens(prompt)], device=self.model.device)
         return self.model(input_ids=tokens).last_hidden_state[0].float()  # type: ignore[no-any-return]
 
     def _keep(self, prompt: str, states: Tensor) -> None:
+        if prompt in self._known:  # another thread has read it meanwhile
+            return
         self._known[prompt] = states
         self._num_known_tokens += len(states)
         while self._num_known_tokens > MAX_CACHED_TOKENS and len(self._known) > 1:

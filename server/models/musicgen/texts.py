@@ -1,7 +1,7 @@
-"""What the model remembers of prompts: made on a thread of its own, once for all who share one.
+"""What the model remembers of prompts: made on threads of their own, once for all who share one.
 
-Reading a prompt takes as long as several decode steps, or many for a long one; here nobody who is
-already playing waits for it.
+Reading a prompt takes as long as several decode steps, or a hundred for a long one; here nobody who
+is already playing waits for it, and no short one waits for a long one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import torch
 
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.capacity import whole_pages
-from server.models.musicgen.priority import give_way
+from server.models.musicgen.priority import NICE, NICEST, give_way
 from server.models.musicgen.text_encoder import TextEncoder
 from server.models.musicgen.wish import MAX_TEXT_TOKENS
 
 #: What is remembered of a prompt, soon; None for the empty one, which conditions nothing.
 Text: TypeAlias = "Future[Memory | None]"
+#: A prompt of more characters is a long one.
+SHORT_CHARACTERS = 300
 
 
 class Texts:
@@ -28,7 +30,9 @@ class Texts:
     def __init__(self, encoder: TextEncoder, backend: Backend[Any, Any]) -> None:
         self._encoder = encoder
         self._backend = backend
-        self._thread = ThreadPoolExecutor(1, "texts", give_way, (encoder.model.device,))
+        device = encoder.model.device
+        self._short = ThreadPoolExecutor(1, "texts", give_way, (device, NICE))
+        self._long = ThreadPoolExecutor(1, "long texts", give_way, (device, NICEST))
         self._in_use: WeakValueDictionary[str, Text] = WeakValueDictionary()
 
     @property
@@ -57,7 +61,8 @@ class Texts:
         text = self._in_use.get(prompt)
         if text is None or (text.done() and text.exception() is not None):
             text = self._in_use[prompt] = Future()
-            self._thread.submit(self._read, prompt, ref(text))
+            reader = self._short if len(prompt) <= SHORT_CHARACTERS else self._long
+            reader.submit(self._read, prompt, ref(text))
         return text
 
     def _bytes_of(self, num_tokens: int) -> int:
@@ -65,7 +70,8 @@ class Texts:
         return pages * self._backend.bytes_per_text_token
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for reader in (self._short, self._long):
+            reader.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, prompt: str, wanted: ReferenceType[Text]) -> None:
         try:

@@ -13,11 +13,12 @@ pytest.importorskip("torch", reason="needs the extra musicgen")
 
 import torch
 
-from server.models.musicgen.priority import NICENESS, give_way
+from server.models.musicgen.priority import NICE, NICEST, give_way
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own here")
-def test_a_thread_and_those_it_starts_give_way_and_no_other() -> None:
+@pytest.mark.parametrize("niceness", [NICE, NICEST])
+def test_a_thread_and_those_it_starts_give_way_and_no_other(niceness: int) -> None:
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     found = []
 
@@ -30,7 +31,8 @@ def test_a_thread_and_those_it_starts_give_way_and_no_other() -> None:
         other.start()
         other.join()
 
-    with ThreadPoolExecutor(1, initializer=give_way, initargs=(torch.device("cpu"),)) as pool:
+    asked = (torch.device("cpu"), niceness)
+    with ThreadPoolExecutor(1, initializer=give_way, initargs=asked) as pool:
         pool.submit(look_here_and_beyond).result(10)
-    assert found == [NICENESS, NICENESS]
+    assert found == [niceness, niceness]
     assert os.getpriority(os.PRIO_PROCESS, 0) == usual

@@ -15,7 +15,7 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 
 import torch
 
-from server.models.musicgen.texts import Texts
+from server.models.musicgen.texts import SHORT_CHARACTERS, Texts
 from tests.models.musicgen.engines import until
 
 SECONDS = 20.0
@@ -27,14 +27,20 @@ class Encoder:
     def __init__(self) -> None:
         self.model = SimpleNamespace(device=torch.device("cpu"))
         self.may_read = threading.Event()
+        self.may_read_long_ones = threading.Event()
         self.begun: list[str] = []
 
     def encode(self, prompt: str) -> torch.Tensor:
         self.begun.append(prompt)
-        assert self.may_read.wait(SECONDS)
+        may_read = self.may_read_long_ones if is_long(prompt) else self.may_read
+        assert may_read.wait(SECONDS)
         if prompt == "bad":
             raise MemoryError
         return torch.zeros(len(prompt), 2)
+
+
+def is_long(prompt: str) -> bool:
+    return len(prompt) > SHORT_CHARACTERS
 
 
 class Backend:
@@ -61,6 +67,7 @@ def texts(encoder: Encoder, backend: Backend) -> Iterator[Texts]:
     texts = Texts(encoder, backend)  # type: ignore[arg-type]
     yield texts
     encoder.may_read.set()
+    encoder.may_read_long_ones.set()
     texts.close()
 
 
@@ -97,6 +104,16 @@ def test_nothing_is_read_for_who_left_before(
     assert stayed.result(SECONDS) is not None
     assert last.result(SECONDS) is not None
     assert encoder.begun == ["jazz", "soul"]
+
+
+def test_a_short_prompt_does_not_wait_for_a_long_one(texts: Texts, encoder: Encoder) -> None:
+    encoder.may_read.set()
+    long = texts.remember("a" * (SHORT_CHARACTERS + 1))
+    short = texts.remember("a" * SHORT_CHARACTERS)
+    assert short.result(SECONDS) is not None
+    assert not long.done()
+    encoder.may_read_long_ones.set()
+    assert long.result(SECONDS) is not None
 
 
 def test_what_could_not_be_read_is_tried_anew(texts: Texts, encoder: Encoder) -> None:
