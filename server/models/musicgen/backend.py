@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.models.base import Resources
     from server.models.musicgen.checkpoint.config import LanguageModelConfig
     from server.models.musicgen.sampling import Settings
+    from server.models.musicgen.turns import Turns
 
 
 class Memory(Protocol):
@@ -42,6 +43,11 @@ class Backend(Protocol[M, T]):
     page_positions: int
     #: To read fewer columns ahead takes no less time.
     least_columns: int
+
+    @property
+    def turns(self) -> Turns | None:
+        """Who wants as many cores as a step takes turns with steps; None: they go side by side."""
+        ...
 
     @property
     def weights_bytes(self) -> int: ...

@@ -12,6 +12,7 @@ from torch import Tensor
 from server.models.base import Resources
 from server.models.musicgen.reading_pace import LEAST_COLUMNS
 from server.models.musicgen.sampling import Settings, draw, guide
+from server.models.musicgen.turns import Turns
 
 
 class Eager:
@@ -19,6 +20,7 @@ class Eager:
 
     page_positions = 1
     least_columns = LEAST_COLUMNS
+    turns: Turns | None = None
 
     def set_aside(self, capacity: Resources, most_positions: int) -> None:
         """There is nothing to prepare."""

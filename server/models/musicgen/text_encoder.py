@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 UNBOUNDED = 10**9
 
 
+def _go_on() -> None: ...
+
+
 class TextEncoder:
     """Prompt → states [T, text_dim] float32, one for each token and one for the end.
 
@@ -35,6 +39,9 @@ class TextEncoder:
         self._tokenizer = tokenizer
         self._one_at_a_time = threading.Lock()
         self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._calling = threading.local()
+        for block in model.encoder.block:
+            block.register_forward_pre_hook(self._pause)
         self._num_known_tokens = 0
 
     def tokens(self, prompt: str) -> list[int]:
@@ -54,14 +61,22 @@ class TextEncoder:
             )
         return tokens
 
-    def encode(self, prompt: str) -> Tensor | None:
-        """The states of `prompt`; None for the empty prompt, which conditions nothing."""
+    def knows(self, prompt: str) -> bool:
+        """Whether `encode` has nothing to compute."""
+        return not prompt or prompt in self._known
+
+    def encode(self, prompt: str, pause: Callable[[], None] = _go_on) -> Tensor | None:
+        """The states of `prompt`; None for the empty prompt, which conditions nothing.
+
+        `pause` is called before each of the encoder's layers.
+        """
         if not prompt:
             return None
         with self._one_at_a_time:
             if prompt in self._known:
                 self._known.move_to_end(prompt)
                 return self._known[prompt]
+        self._calling.pause = pause
         states = self._states(prompt)
         with self._one_at_a_time:
             self._keep(prompt, states)
@@ -70,6 +85,9 @@ class TextEncoder:
     def _states(self, prompt: str) -> Tensor:
         tokens = torch.tensor([self.tokens(prompt)], device=self.model.device)
         return self.model(input_ids=tokens).last_hidden_state[0].float()  # type: ignore[no-any-return]
+
+    def _pause(self, *_: object) -> None:
+        getattr(self._calling, "pause", _go_on)()
 
     def _keep(self, prompt: str, states: Tensor) -> None:
         if prompt in self._known:  # another thread has read it meanwhile

@@ -7,10 +7,12 @@ is already playing waits for it, and no short one waits for a long one.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeAlias
 from weakref import ReferenceType, WeakValueDictionary, ref
 
 import torch
+from torch import Tensor
 
 from server.models.musicgen.backend import Backend, Memory
 from server.models.musicgen.capacity import whole_pages
@@ -22,6 +24,8 @@ from server.models.musicgen.wish import MAX_TEXT_TOKENS
 Text: TypeAlias = "Future[Memory | None]"
 #: A prompt of more characters is a long one.
 SHORT_CHARACTERS = 300
+#: Of a turn, after which those who wait go first.
+TURN_SECONDS = 0.03
 
 
 class Texts:
@@ -61,7 +65,7 @@ class Texts:
         text = self._in_use.get(prompt)
         if text is None or (text.done() and text.exception() is not None):
             text = self._in_use[prompt] = Future()
-            reader = self._short if len(prompt) <= SHORT_CHARACTERS else self._long
+            reader = self._short if self._is_short(prompt) else self._long
             reader.submit(self._read, prompt, ref(text))
         return text
 
@@ -84,10 +88,21 @@ class Texts:
 
     @torch.inference_mode()
     def _memory_of(self, prompt: str, wanted: ReferenceType[Text]) -> Memory | None:
-        states = self._encoder.encode(prompt) if wanted() is not None else None
+        states = self._states_of(prompt) if wanted() is not None else None
         if states is None or wanted() is None:  # what it would take is no longer reserved
             return None
         return self._backend.remember_text(states)
+
+    def _states_of(self, prompt: str) -> Tensor | None:
+        """A short prompt is read in turn with the steps: beside them both would take longer."""
+        turns = self._backend.turns
+        if turns is None or not self._is_short(prompt) or self._encoder.knows(prompt):
+            return self._encoder.encode(prompt)
+        with turns:
+            return self._encoder.encode(prompt, partial(turns.pause, TURN_SECONDS))
+
+    def _is_short(self, prompt: str) -> bool:
+        return len(prompt) <= SHORT_CHARACTERS
 
 
 def _fail(wanted: ReferenceType[Text], error: BaseException) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +16,7 @@ pytest.importorskip("transformers", reason="needs the extra musicgen")
 import torch
 
 from server.models.musicgen.texts import SHORT_CHARACTERS, Texts
+from server.models.musicgen.turns import Turns
 from tests.models.musicgen.engines import until
 
 SECONDS = 20.0
@@ -29,9 +30,14 @@ class Encoder:
         self.may_read = threading.Event()
         self.may_read_long_ones = threading.Event()
         self.begun: list[str] = []
+        self.pauses: list[Callable[[], None] | None] = []
 
-    def encode(self, prompt: str) -> torch.Tensor:
+    def knows(self, prompt: str) -> bool:
+        return False
+
+    def encode(self, prompt: str, pause: Callable[[], None] | None = None) -> torch.Tensor:
         self.begun.append(prompt)
+        self.pauses.append(pause)
         may_read = self.may_read_long_ones if is_long(prompt) else self.may_read
         assert may_read.wait(SECONDS)
         if prompt == "bad":
@@ -44,6 +50,8 @@ def is_long(prompt: str) -> bool:
 
 
 class Backend:
+    turns: Turns | None = None
+
     def __init__(self) -> None:
         self.remembered: list[int] = []
 
@@ -114,6 +122,20 @@ def test_a_short_prompt_does_not_wait_for_a_long_one(texts: Texts, encoder: Enco
     assert not long.done()
     encoder.may_read_long_ones.set()
     assert long.result(SECONDS) is not None
+
+
+def test_short_prompts_take_turns_with_the_steps_and_long_ones_go_beside(
+    texts: Texts, encoder: Encoder, backend: Backend
+) -> None:
+    backend.turns = Turns()
+    encoder.may_read_long_ones.set()
+    encoder.may_read.set()
+    with backend.turns:
+        short, long = texts.remember("jazz"), texts.remember("a" * (SHORT_CHARACTERS + 1))
+        assert long.result(SECONDS) is not None
+        assert not short.done()
+    assert short.result(SECONDS) is not None
+    assert [pause is None for pause in encoder.pauses] == [True, False]
 
 
 def test_what_could_not_be_read_is_tried_anew(texts: Texts, encoder: Encoder) -> None:

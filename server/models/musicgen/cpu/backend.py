@@ -36,6 +36,7 @@ class CompiledModel(Eager):
     """
 
     page_positions = BLOCK_POSITIONS
+    turns: Turns
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class CompiledModel(Eager):
         # Not at the end of the process, when a step may still be running.
         weakref.finalize(self, library.free, self._step).atexit = False
         #: Texts are read on another thread than the engine's.
-        self._turns = Turns()
+        self.turns = Turns()
 
     @property
     def weights_bytes(self) -> int:
@@ -166,7 +167,7 @@ class CompiledModel(Eager):
         return tokens.to(torch.int64).contiguous()
 
     def _call(self, function: Callable[..., bool], *arguments: object) -> None:
-        with self._turns:
+        with self.turns:
             done = function(self._step, *arguments)
         if not done:
             raise MemoryError("no memory for the C++ decode step")

@@ -27,6 +27,7 @@ from server.models.musicgen.cuda.steps import Steps
 from server.models.musicgen.kv_cache import ROWS, TextMemory, TextVectors, bytes_per_position
 from server.models.musicgen.sampling import Settings
 from server.models.musicgen.transformer import LanguageModel
+from server.models.musicgen.turns import Turns
 
 Text: TypeAlias = PagedText | TextVectors
 
@@ -40,6 +41,7 @@ class RecordedModel:
     """
 
     page_positions = PAGE_POSITIONS
+    turns: Turns | None = None
     #: A piece is launched operation by operation: a shorter one would not be sooner.
     least_columns = 256
 
