@@ -25,7 +25,7 @@ Text: TypeAlias = "Future[Memory | None]"
 #: A prompt of more characters is a long one.
 SHORT_CHARACTERS = 300
 #: Of a turn, after which those who wait go first.
-TURN_SECONDS = 0.03
+TURN_SECONDS = 0.015
 
 
 class Texts:
