@@ -113,6 +113,22 @@ def test_sounds_decoded_together_are_as_each_alone(variant: str) -> None:
         assert_streamed_is_whole(torch.cat(parts, -1), codec.decode(known, channels))
 
 
+def tensors_in(state: object) -> list[torch.Tensor]:
+    if isinstance(state, tuple):
+        return [tensor for part in state for tensor in tensors_in(part)]
+    return [state] if isinstance(state, torch.Tensor) else []
+
+
+def test_what_a_sound_carries_on_is_small_however_long_the_piece_was() -> None:
+    codec = checkpoint("mono").codec
+    held = []
+    for num_frames in (10, 100):
+        stream = codec.stream(1)
+        stream.push(torch.zeros(4, num_frames, dtype=torch.int64), False)
+        held.append(sum(each.untyped_storage().nbytes() for each in tensors_in(stream.state)))
+    assert held[0] == held[1]
+
+
 def test_the_sound_stays_as_far_behind_as_the_decoder_looks_ahead() -> None:
     codec = checkpoint("mono").codec
     stream = codec.stream(1)

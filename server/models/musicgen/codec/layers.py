@@ -5,7 +5,8 @@ nothing is turned between layers.
 
 `push` takes the next piece (n may be 0) and what the layer carried from the one before; it gives
 what is now final of the output, [B, m, C'], and what to carry on. The pieces joined are what the
-whole input would have given. Padding happens at the true ends only.
+whole input would have given. Padding happens at the true ends only. What is carried is a copy, or
+it would keep all of the piece in memory.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Conv(nn.Module):
         num_ready = held.shape[1] - self.reach
         if num_ready <= 0:
             return self._nothing(held), (held, True)
-        return self._convolved(held), (held[:, num_ready:], True)
+        return self._convolved(held), (held[:, num_ready:].clone(), True)
 
     def forward(self, x: Tensor) -> Tensor:
         """The whole of a sound, [B, n, C] → [B, ceil(n / stride), C']."""
@@ -114,7 +115,7 @@ class TransposedConv(nn.Module):
             made[:, 1:num_inputs] += following[:, :-1]
             if state is not None:
                 made[:, 0] += state
-            carried = following[:, -1]
+            carried = following[:, -1].clone()
         if last:
             torch.add(carried, bias, out=made[:, -1])
         begun = state is not None
@@ -201,7 +202,7 @@ class ResidualBlock(nn.Module):
         direct = self.shortcut(x) if self.shortcut is not None and x.shape[1] else x
         behind = direct if behind is None else torch.cat([behind, direct], dim=1)
         num_ready = made.shape[1]
-        return made + behind[:, :num_ready], (states, behind[:, num_ready:])
+        return made + behind[:, :num_ready], (states, behind[:, num_ready:].clone())
 
     def forward(self, x: Tensor) -> Tensor:
         """The whole of a sound, [B, n, C] → the same shape."""

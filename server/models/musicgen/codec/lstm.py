@@ -6,7 +6,7 @@ of sound itself. What it computes then is the same, bit for bit.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,15 +48,20 @@ class PackedLSTM:
 
 def packed(lstm: nn.LSTM) -> PackedLSTM | nn.LSTM:
     """`lstm` itself where torch does not compute it by oneDNN, or has other names for that."""
-    weight = lstm.weight_ih_l0
-    by_onednn = weight.dtype == torch.float32 or (
-        weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
-    if weight.device.type != "cpu" or not (torch.backends.mkldnn.is_available() and by_onednn):
-        return lstm
+    weight = cast("Tensor", lstm.weight_ih_l0)
     try:
+        if not _is_by_onednn(weight):
+            return lstm
         made = PackedLSTM(lstm)
         made(weight.new_zeros(1, 1, made.dim), None)
     except (AttributeError, RuntimeError, TypeError):
         return lstm
     return made
+
+
+def _is_by_onednn(weight: Tensor) -> bool:
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
