@@ -10,20 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 
+from server.models.musicgen.quantized import Quantized, replace_products, steps_of
 from server.models.musicgen.transformer import LanguageModel
-
-LARGEST = 127
-#: Where all are zero.
-LEAST_STEP = 1e-30
 
 
 def in_steps(numbers: Tensor) -> tuple[Tensor, Tensor]:
     """[..., n] → int8 [..., n], and the steps, float32 [...]."""
     exact = numbers.float()
-    steps = (exact.abs().amax(dim=-1) / LARGEST).clamp_min(LEAST_STEP)
+    steps = steps_of(exact)
     return (exact / steps[..., None] + 0.5).floor().to(torch.int8), steps
 
 
@@ -73,7 +70,7 @@ class Stored:
         return Stored(self.numbers[index], steps, self.dtype)
 
 
-class Int8Linear(nn.Module):
+class Int8Linear(Quantized):
     """A linear map whose weights are int8, a step for each output; what comes in stays as it is.
 
     Without a kernel of its own the weights become numbers of the input's format on the way: good
@@ -99,12 +96,6 @@ class Int8Linear(nn.Module):
 
 
 def quantize(model: LanguageModel, device: torch.device, dtype: torch.dtype) -> None:
-    """Move `model` to `device`, where it computes in `dtype` with weights of products in int8; one
-    by one, so that there are never two copies."""
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Linear) and child.bias is None:
-                quantized = Int8Linear(child.weight.detach().to(device))
-                model.packed_bytes += quantized.num_bytes
-                setattr(module, name, quantized)
+    """Move `model` to `device`, where it computes in `dtype` with weights of products in int8."""
+    replace_products(model, lambda weight: Int8Linear(weight.to(device)))
     model.place(device, dtype)

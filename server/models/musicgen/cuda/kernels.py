@@ -13,7 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 
-from server.models.musicgen.cuda.int8 import LARGEST, LEAST_STEP, Int8Linear, Stored
+from server.models.musicgen.cuda.int8 import Int8Linear, Stored
+from server.models.musicgen.quantized import LARGEST, LEAST_STEP
 
 #: Programs that keep the largest GPUs busy: four for each multiprocessor of an H100.
 NUM_PROGRAMS = 512
