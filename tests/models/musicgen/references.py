@@ -63,9 +63,13 @@ def t5_of(variant: str) -> Callable[[str], Path]:
     return find
 
 
-@lru_cache
-def checkpoint(variant: str, layout: str = "huggingface") -> Checkpoint:
+def loaded(variant: str, layout: str = "huggingface") -> Checkpoint:
+    """One's own, as it was read."""
     return load(folder(variant, layout), t5_of(variant))
+
+
+#: Read once for all tests; whoever made a runner of it has placed its modules.
+checkpoint = lru_cache(loaded)
 
 
 def runner(variant: str, layout: str = "huggingface") -> Runner:

@@ -20,6 +20,7 @@ from tests.models.musicgen.references import (
     changed,
     checkpoint,
     folder,
+    loaded,
     refusal,
     t5_of,
 )
@@ -29,7 +30,7 @@ HEAD = "decoder.lm_heads.2.weight"
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_both_layouts_are_one_model(variant: str) -> None:
-    ours, theirs = checkpoint(variant, "audiocraft"), checkpoint(variant, "huggingface")
+    ours, theirs = loaded(variant, "audiocraft"), loaded(variant, "huggingface")
     assert ours.config.language_model == theirs.config.language_model
     assert ours.config.codec == theirs.config.codec
     assert (ours.config.channels, ours.config.window_frames) == (

@@ -20,6 +20,7 @@ from tests.models.musicgen.references import (
     WAVE,
     arrays,
     checkpoint,
+    loaded,
     tensor,
 )
 
@@ -33,7 +34,7 @@ CHUNKS = [[1], [2, 3], [4], [8, 5, 6, 8, 10, 12], [50], [1, 17, 1, 3]]
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_decodes_as_the_reference(variant: str, layout: str, placed: bool) -> None:
-    made = checkpoint(variant, layout)
+    made = loaded(variant, layout)
     codec = with_pad_mode(made.codec, made.codec.config.pad_mode)
     if placed:
         codec.place(CPU, torch.float32)
@@ -65,7 +66,7 @@ def with_pad_mode(codec: Codec, pad_mode: str) -> Codec:
 def test_streamed_is_whole(
     variant: str, pad_mode: str, chunks: list[int], dtype: torch.dtype
 ) -> None:
-    made = checkpoint(variant)
+    made = loaded(variant)
     codec, channels = with_pad_mode(made.codec, pad_mode), made.config.channels
     codec.place(CPU, dtype)
     random = torch.Generator().manual_seed(3)

@@ -15,7 +15,7 @@ from server.models.musicgen.cuda import int8
 from server.models.musicgen.cuda.backend import RecordedModel
 from server.models.musicgen.runner import Runner
 from server.models.musicgen.transformer import LanguageModel
-from tests.models.musicgen.references import CPU, checkpoint
+from tests.models.musicgen.references import CPU, checkpoint, loaded
 
 MOST_POSITIONS = 320
 MEMORY = 2**22
@@ -85,7 +85,7 @@ def recorded_model(
 
 
 def recorded_runner(variant: str, in_int8: bool = False, **choices: Any) -> Runner:
-    made = checkpoint(variant)
+    made = loaded(variant) if in_int8 else checkpoint(variant)
     if in_int8:
         int8.quantize(made.language_model, CPU, torch.float16)
     backend = recorded_model(made.language_model, remembers_in_int8=in_int8, **choices)
